@@ -1,0 +1,43 @@
+# What there is to do: `make help`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench build lint clean
+
+root := $(CURDIR)
+demo_dir ?= demo
+workers ?= 2
+# Debug: on a fresh machine it is built in half the time, `make test` uses the same build, and 240 tasks do not feel it.
+configuration ?= debug
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+
+demo: ## Run a sweep of 240 real training runs in demo/; run again, it resumes; `rm -r demo` starts afresh
+	@scripts/install-needs demo
+	swift build -c $(configuration) --product manager
+	@mkdir -p $(demo_dir)
+	@bin="$$(swift build -c $(configuration) --show-bin-path)" && cd $(demo_dir) && exec "$$bin/manager" \
+		run "$(root)/Fixtures/sweeps/label_flip.yaml" --workers $(workers) -- \
+		python3 "$(root)/Fixtures/experiments/train.py" \
+		--seed '{seed}' --width '{width}' --lr '{lr}' --poison-ratio '{poison_ratio}'
+
+test: ## Install what is missing, lint, build, run all tests
+	@scripts/install-needs test
+	$(MAKE) --no-print-directory lint
+	swift build --build-tests
+	swift test --skip-build
+
+bench: ## Measure replay and durable steps against gzip, zlib, fdatasync and an ideal server
+	@scripts/install-needs bench
+	python3 Benchmarks/run.py $(options)
+
+build: ## The release build: .build/release/manager
+	@scripts/install-needs build
+	swift build -c release --product manager
+
+lint: ## Check the format of the Swift sources
+	swift format lint --strict -r -p Sources Tests Package.swift
+
+clean: ## Remove build products, the benchmarks' files and demo/
+	swift package clean
+	rm -rf .build/bench $(demo_dir)

@@ -1,0 +1,34 @@
+/// The lock of the one process that may append: flock on `journal/lock`, which holds one JSON line about the holder.
+///
+/// The line is written in place: flock follows the inode. The kernel gives the lock free when the process ends, and
+/// no child inherits it.
+public final class DirectoryLock: Sendable {
+    private let file: any File
+
+    /// Takes the lock, making the directory where it is missing. Throws `.locked` with the holder's line.
+    public init(_ directory: String, on fileSystem: any FileSystem) throws(JournalError) {
+        let path = directory + "/lock"
+        do {
+            try fileSystem.createDirectories(directory)
+            file = try fileSystem.open(path, .update)
+            guard try file.tryLock() else {
+                let line = String(decoding: try readBytes(of: file, at: 0, count: 4096), as: UTF8.self)
+                throw JournalError.locked(path: directory, holder: line.split(separator: "\n").first.map(String.init) ?? "unknown")
+            }
+        } catch let error as FileError {
+            throw .file(error)
+        } catch let error as JournalError {
+            throw error
+        } catch { preconditionFailure("the lock threw \(error)") }
+    }
+
+    /// Writes who holds the lock: one JSON line without its newline.
+    public func describe(_ line: String) throws(FileError) {
+        let bytes = Array((line + "\n").utf8)
+        try file.truncate(toBytes: 0)
+        try writeAll(bytes, to: file, at: 0)
+    }
+
+    /// Gives the lock free. The file stays: removing it would let two processes hold two inodes.
+    public func release() { file.close() }
+}

@@ -1,0 +1,77 @@
+/// What can go wrong with the journal.
+public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The disk refused.
+    case file(FileError)
+    /// Bytes that are not what was written.
+    case damage(JournalDamage)
+    /// A segment in a format that this program does not know.
+    case newerFormat(found: UInt64, supported: UInt64, file: String)
+    /// Another process holds the journal; the holder's line from `journal/lock`.
+    case locked(path: String, holder: String)
+    /// A snapshot stands at a position that the journal does not reach.
+    case snapshotBeyondEnd(snapshot: LogPosition, path: String, last: LogPosition)
+
+    /// A sentence for the user: what, where, what to do.
+    public var description: String {
+        switch self {
+        case .file(let error): error.description
+        case .damage(let damage): damage.description
+        case .newerFormat(let found, let supported, let file):
+            "\(file) has journal format \(found); this program reads up to format \(supported): use a newer manager"
+        case .locked(let path, let holder):
+            "\(path) is held by another manager (\(holder)): stop that one, or use another --data-dir"
+        case .snapshotBeyondEnd(let snapshot, let path, let last):
+            "\(path) stands at seq \(snapshot), but the journal ends at seq \(last): acknowledged events are missing, "
+                + "or the file belongs to another journal. Put the missing journal files back, or move \(path) away "
+                + "to go on from the journal alone"
+        }
+    }
+}
+
+/// One place where the journal is not what was written.
+public struct JournalDamage: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What it looks like.
+    public enum Kind: String, Sendable {
+        case torn
+        case bitRot = "bit rot"
+        case brokenChain = "broken chain"
+        case missingSegment = "missing segment"
+        case reordered
+        case duplicate
+        case header
+        case gap
+    }
+
+    /// What it looks like.
+    public var kind: Kind
+    /// The file's name in the journal's directory.
+    public var file: String
+    /// The line in the (uncompressed) file, from 1; nil where it is not known.
+    public var line: Int?
+    /// The offset of the line in the (uncompressed) file, in bytes.
+    public var byte: Int64?
+    /// The position that was expected there.
+    public var position: LogPosition
+    /// What was found, in words.
+    public var detail: String
+
+    /// Makes a description.
+    public init(
+        kind: Kind, file: String, line: Int? = nil, byte: Int64? = nil, position: LogPosition, detail: String
+    ) {
+        self.kind = kind
+        self.file = file
+        self.line = line
+        self.byte = byte
+        self.position = position
+        self.detail = detail
+    }
+
+    public var description: String {
+        var place = "journal/\(file)"
+        if let line { place += ", line \(line)" }
+        if let byte { place += ", byte \(byte)" }
+        return "the journal is damaged (\(kind.rawValue)) in \(place), at seq \(position): \(detail). "
+            + "'manager verify' lists every damage; 'manager repair' moves damaged bytes aside"
+    }
+}

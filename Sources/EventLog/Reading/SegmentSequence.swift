@@ -1,0 +1,77 @@
+/// The chunks of all files that hold the events from a position on, in order.
+///
+/// Used by one thread at a time.
+final class SegmentSequence: @unchecked Sendable {  // handed over whole to the one thread that reads
+    private let directory: JournalDirectory
+    private let start: LogPosition
+    private let checksTrailers: Bool
+    private var current: SegmentChunks?
+    private var last: LogPosition
+    private var opened: LogPosition?
+    private var isFirstFile = true
+
+    init(_ directory: JournalDirectory, from start: LogPosition, checkingTrailers: Bool) {
+        self.directory = directory
+        self.start = start
+        self.last = start.previous
+        self.checksTrailers = checkingTrailers
+    }
+
+    /// The next chunk; nil when no file holds the next position.
+    func next() throws(JournalError) -> LineChunk? {
+        while true {
+            if let current {
+                if let chunk = try current.next() {
+                    note(chunk)
+                    return chunk
+                }
+                if let tail = current.takeTail() { return tail }
+            }
+            guard try openNext() else { return nil }
+        }
+    }
+
+    /// Keeps the position of a chunk's last event, to know which file comes next.
+    private func note(_ chunk: LineChunk) {
+        chunk.bytes.withUnsafeBufferPointer { bytes in
+            var end = bytes.count - 1
+            while end > 0 {
+                let start = (bytes[..<end].lastIndex(of: 10) ?? -1) + 1
+                let line = UnsafeBufferPointer(rebasing: bytes[start..<end])
+                if let parsed = LogLine(line) {
+                    if parsed.position > last { last = parsed.position }
+                    return
+                }
+                if let gap = GapLine(line) {
+                    if gap.last > last { last = gap.last }
+                    return
+                }
+                end = start - 1
+            }
+        }
+    }
+
+    /// Opens the file that holds `last.next`, or the following one; false when there is none behind the current.
+    private func openNext() throws(JournalError) -> Bool {
+        for _ in 0..<100 {
+            let names = try directory.segments()
+            let wanted = last.next
+            let name: SegmentName?
+            if opened == nil {
+                // The first file: the last that begins at or before the wanted position, else the first of all.
+                name = names.last { $0.first <= wanted } ?? names.first
+            } else {
+                // An exact successor, else (something is missing) the next one, which the checker will name.
+                name = names.last { $0.first <= wanted && $0.first > (opened ?? .zero) && $0.first == wanted }
+                    ?? names.first { $0.first > wanted }
+            }
+            guard let name else { return false }
+            guard let file = try directory.open(name) else { continue }  // gone meanwhile: look again
+            current = try SegmentChunks(
+                name, file: file, skippingTo: opened == nil ? start : nil, checkingTrailers: checksTrailers)
+            opened = name.first
+            return true
+        }
+        return false
+    }
+}

@@ -1,0 +1,108 @@
+import Crypto
+
+/// Carries out the decision on the newest segment: scan, decide, cut aside, rewrite.
+struct Recovery {
+    let store: LocalJournalStore
+    let name: SegmentName
+    let hints: RecoveryHints
+
+    private var fileSystem: any FileSystem { store.fileSystem }
+    private var path: String { store.directory.path(of: name) }
+
+    /// Leaves the store with an active segment that ends at the last whole command.
+    func run() throws(JournalError) -> OpenedJournal {
+        let bytes: [UInt8]
+        do { bytes = try readWholeFile(path, on: fileSystem) } catch { throw .file(error) }
+        let scan = try TailScan(bytes, file: name)
+        let isClean = scan.lastCRC.map { hints.isCleanStop(scan.lastWhole, $0, scan.lastBody) } ?? false
+        let facts = scan.facts(
+            previousCarriesSynced: try previousCarriesSynced(),
+            snapshotBeyond: hints.snapshotBeyond(scan.lastWhole), isCleanStop: isClean)
+        var cut: OpenedJournal.Cut?
+        switch RecoveryTable.decide(facts) {
+        case .refuse(let refusal):
+            throw scan.damage(refusal, file: name)
+        case .appendInPlace:
+            try adopt(bytes, scan)
+        case .rewrite:
+            try rewrite(bytes, scan)
+        case .cutAndRewrite:
+            cut = try keepAside(bytes, scan)
+            try rewrite(bytes, scan)
+        }
+        var lastTime = scan.lastTime
+        if lastTime == nil { lastTime = try previousTime(scan) }
+        return OpenedJournal(
+            last: scan.lastWhole, lastTime: lastTime, activeBytes: Int64(scan.wholeBytes),
+            activeHasEvents: scan.lastWhole >= scan.header.first, cut: cut)
+    }
+
+    /// Of a segment without events: the time of the journal's last event, from the segment before.
+    private func previousTime(_ scan: TailScan) throws(JournalError) -> LogTime? {
+        guard scan.header.first > LogPosition(1) else { return nil }
+        var time: LogTime?
+        try LogReader(store.directory, from: scan.header.first.previous).forEach { line throws(JournalError) in
+            time = line.time
+            return true
+        }
+        return time
+    }
+
+    /// Whether the segment before this one begins with an event that carries `synced`: who wrote this journal, where
+    /// this segment's own first event cannot be read. The first segment's first write is one event of one block, so
+    /// nothing valid can follow it when it is torn.
+    private func previousCarriesSynced() throws(JournalError) -> Bool {
+        guard let previous = try store.directory.segments().last(where: { $0.first < name.first }),
+            let file = try store.directory.open(previous),
+            let chunk = try SegmentChunks(previous, file: file).next()
+        else { return false }
+        for line in chunk.bytes.split(separator: 10, maxSplits: 3) {
+            if let synced = line.withUnsafeBufferPointer({ LogLine($0).map { $0.synced != nil } }) { return synced }
+        }
+        return false
+    }
+
+    private func adopt(_ bytes: [UInt8], _ scan: TailScan) throws(JournalError) {
+        do {
+            let file = try fileSystem.open(path, .update)
+            let reserved = try store.reserve(file, upTo: Int64(bytes.count) + LocalJournalStore.leastReservation)
+            adopt(file, bytes, scan, reserved)
+        } catch { throw .file(error) }
+    }
+
+    /// Never appends to the file that an unclean stop left: after an I/O error the page cache may hold what the disk
+    /// does not. The good lines are written anew, byte for byte, so the chain holds.
+    private func rewrite(_ bytes: [UInt8], _ scan: TailScan) throws(JournalError) {
+        do {
+            let file = try fileSystem.open(path + ".tmp", .replace)
+            let reserved = try store.reserve(file, upTo: Int64(scan.wholeBytes) + LocalJournalStore.leastReservation)
+            try writeAll(Array(bytes[..<scan.wholeBytes]), to: file, at: 0)
+            try file.sync()
+            try fileSystem.rename(path + ".tmp", to: path)
+            try fileSystem.syncDirectory(store.directory.path)
+            adopt(file, bytes, scan, reserved)
+        } catch { throw .file(error) }
+    }
+
+    private func adopt(_ file: any File, _ bytes: [UInt8], _ scan: TailScan, _ reservedEnd: Int64) {
+        var hash = SHA256()
+        hash.update(data: bytes[..<scan.wholeBytes])
+        store.adopt(
+            name, file, scan.header, size: Int64(scan.wholeBytes), reservedEnd: reservedEnd, hash: hash,
+            last: scan.lastWhole)
+    }
+
+    private func keepAside(_ bytes: [UInt8], _ scan: TailScan) throws(JournalError) -> OpenedJournal.Cut {
+        let tail = Array(bytes[scan.wholeBytes...])
+        let stamp = LogTime.now().description.filter { $0.isNumber || $0 == "T" || $0 == "Z" }
+        let file = "cut-\(scan.lastWhole.next)-\(stamp)"
+        do {
+            var output = try AtomicFile(store.directory.path + "/" + file, on: fileSystem)
+            try output.append(tail)
+            try output.commit()
+        } catch { throw .file(error) }
+        return OpenedJournal.Cut(
+            file: file, bytes: Int64(tail.count), first: scan.lastWhole.next,
+            sha256: hexString(SHA256.hash(data: tail)))
+    }
+}

@@ -1,0 +1,137 @@
+import Glibc
+
+/// Reads the newest segment once, from its header to its end, and gathers what recovery decides by.
+struct TailScan {
+    /// The segment's header.
+    let header: SegmentHeader
+    /// The last position of the last whole command; the one before the segment's first when there is none.
+    private(set) var lastWhole: LogPosition
+    /// The time of that event; nil when there is none.
+    private(set) var lastTime: LogTime?
+    /// The checksum of that event's line; nil when there is none.
+    private(set) var lastCRC: UInt32?
+    /// The offset behind that event's newline.
+    private(set) var wholeBytes: Int
+    /// The body of that event; empty when there is none.
+    private(set) var lastBody: [UInt8] = []
+    /// The line and offset of the first bad byte.
+    private(set) var badLine = 0
+    private(set) var badOffset = 0
+    /// Whether the segment's first event is good, and if so, whether it carries `synced`.
+    private(set) var firstEventCarriesSynced: Bool?
+
+    private(set) var firstBad = TailFacts.FirstBad.none
+    private(set) var lastGood: LogPosition
+    private(set) var hasValidLineAfter = false
+    private(set) var syncedAfter: LogPosition?
+    private let sizeBytes: Int
+
+    /// Scans a whole segment. Throws `.damage` for a bad header, `.newerFormat` for one of a later format.
+    init(_ bytes: [UInt8], file: SegmentName) throws(JournalError) {
+        sizeBytes = bytes.count
+        let headerEnd = bytes.firstIndex(of: 10) ?? bytes.count
+        let header = bytes.withUnsafeBufferPointer { SegmentHeader(UnsafeBufferPointer(rebasing: $0[..<headerEnd])) }
+        guard let header, headerEnd < bytes.count, header.format > SegmentHeader.currentFormat || header.first == file.first
+        else {
+            throw .damage(
+                JournalDamage(
+                    kind: .header, file: file.text, line: 1, byte: 0, position: file.first,
+                    detail: "the first line is no good segment header"))
+        }
+        guard header.format <= SegmentHeader.currentFormat else {
+            throw .newerFormat(found: header.format, supported: SegmentHeader.currentFormat, file: file.text)
+        }
+        self.header = header
+        lastWhole = header.first.previous
+        lastGood = header.first.previous
+        wholeBytes = headerEnd + 1
+        bytes.withUnsafeBufferPointer { scan($0, from: headerEnd + 1) }
+    }
+
+    private mutating func scan(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) {
+        var at = start
+        var line = 1
+        while at < bytes.count {
+            line += 1
+            let newline = bytes[at...].firstIndex(of: 10)
+            let end = newline ?? bytes.count
+            let raw = UnsafeBufferPointer(rebasing: bytes[at..<end])
+            if firstBad == .none {
+                accept(raw, at: at, end: end, line: line, isTerminated: newline != nil)
+            } else if newline != nil, let later = LogLine(raw) {
+                hasValidLineAfter = true
+                if let synced = later.synced, synced > (syncedAfter ?? .zero) { syncedAfter = synced }
+            }
+            at = end + 1
+        }
+    }
+
+    private mutating func accept(
+        _ raw: UnsafeBufferPointer<UInt8>, at: Int, end: Int, line: Int, isTerminated: Bool
+    ) {
+        if isTerminated, let gap = GapLine(raw), gap.first == lastGood.next {
+            lastGood = gap.last
+            lastWhole = gap.last
+            wholeBytes = end + 1
+            return
+        }
+        guard isTerminated, let event = LogLine(raw) else {
+            firstBad = .brokenLine
+            badLine = line
+            badOffset = at
+            return
+        }
+        guard event.position == lastGood.next else {
+            firstBad = .wrongPosition(event.position)
+            badLine = line
+            badOffset = at
+            return
+        }
+        if event.position == header.first { firstEventCarriesSynced = event.synced != nil }
+        lastGood = event.position
+        guard !event.hasMore else { return }
+        lastWhole = event.position
+        lastTime = event.time
+        lastCRC = event.crc
+        lastBody = Array(event.body)
+        wholeBytes = end + 1
+    }
+
+    /// The facts, with what only the caller can tell.
+    func facts(
+        previousCarriesSynced: Bool, snapshotBeyond: SnapshotMark?, isCleanStop: Bool
+    ) -> TailFacts {
+        TailFacts(
+            firstBad: firstBad, lastGood: lastGood,
+            badBytes: firstBad == .none ? 0 : Int64(sizeBytes - badOffset),
+            endsInsideCommand: lastWhole < lastGood, hasValidLineAfter: hasValidLineAfter, syncedAfter: syncedAfter,
+            writesCarrySynced: firstEventCarriesSynced ?? previousCarriesSynced, snapshotBeyond: snapshotBeyond,
+            isCleanStop: isCleanStop)
+    }
+
+    /// The damage to name when a start is refused.
+    func damage(_ refusal: RecoveryDecision.Refusal, file: SegmentName) -> JournalError {
+        let kind: JournalDamage.Kind
+        let detail: String
+        switch refusal {
+        case .snapshotBeyond(let mark):
+            return .snapshotBeyondEnd(snapshot: mark.position, path: mark.path, last: lastGood)
+        case .wrongPosition(let found):
+            kind = found <= lastGood ? .duplicate : .reordered
+            detail = "a whole line with seq \(found) stands where \(lastGood.next) was due"
+        case .moreThanOneWrite:
+            kind = .bitRot
+            detail = "\(sizeBytes - badOffset) bytes from there on are broken, more than one write can be"
+        case .durableLater(let synced):
+            kind = .bitRot
+            detail = "the line is broken, though a later one says that the journal was durable up to seq \(synced)"
+        case .validLinesFollow:
+            kind = .bitRot
+            detail = "the line is broken, though valid lines follow"
+        }
+        return .damage(
+            JournalDamage(
+                kind: kind, file: file.text, line: badLine, byte: Int64(badOffset), position: lastGood.next,
+                detail: detail))
+    }
+}

@@ -1,0 +1,195 @@
+/// A run of whole lines of one journal file, uncompressed.
+struct LineChunk {
+    /// The lines; the last byte is a newline, except in the file's last chunk (`isTail`).
+    var bytes: [UInt8]
+    /// The offset of the first byte in the uncompressed file.
+    var offset: Int64
+    /// The file's name.
+    var file: SegmentName
+    /// True where the file ended inside a line: the bytes have no newline at their end.
+    var isTail = false
+}
+
+/// Reads one journal file as chunks of whole lines: plain or gzip of any number of members, by any maker.
+final class SegmentChunks {
+    /// The bytes of lines that a chunk has at least, but for the last one.
+    static let chunkBytes = 512 << 10
+
+    let name: SegmentName
+    private let file: any File
+    private let checksTrailers: Bool
+    private var fileOffset: Int64 = 0
+    private var lineOffset: Int64
+    private var carry: [UInt8] = []
+    private var input: [UInt8] = []
+    private var inputTaken = 0
+    private var inflater: GzipInflater?
+    private var insideMember = false
+    private var atEnd = false
+
+    /// `skippingTo`: hop over members that end before this position; only where the members say what they hold.
+    init(
+        _ name: SegmentName, file: any File, skippingTo position: LogPosition? = nil, checkingTrailers: Bool = false
+    ) throws(JournalError) {
+        self.name = name
+        self.file = file
+        self.checksTrailers = checkingTrailers
+        self.lineOffset = 0
+        if name.isCompressed, let position, position > name.first { try skip(to: position) }
+    }
+
+    /// The next chunk; nil at the end. Of a plain file that still grows, a later call may return more.
+    func next() throws(JournalError) -> LineChunk? {
+        name.isCompressed ? try nextInflated() : try nextPlain()
+    }
+
+    /// Which file is open, to compare with what the name stands for now.
+    func identity() throws(JournalError) -> FileIdentity {
+        do { return try file.identity() } catch { throw .file(error) }
+    }
+
+    /// Bytes of a plain file's unfinished last line, so far.
+    var tail: [UInt8] { carry }
+
+    private func nextPlain() throws(JournalError) -> LineChunk? {
+        while true {
+            let read: [UInt8]
+            do { read = try readBytes(of: file, at: fileOffset, count: Self.chunkBytes) } catch { throw .file(error) }
+            if read.isEmpty { return nil }
+            fileOffset += Int64(read.count)
+            if let chunk = wholeLines(adding: read) { return chunk }
+        }
+    }
+
+    /// Puts bytes behind the carried ones and splits at the last newline; nil where there is none yet.
+    private func wholeLines(adding bytes: [UInt8]) -> LineChunk? {
+        guard let newline = bytes.lastIndex(of: 10) else {
+            carry.append(contentsOf: bytes)
+            return nil
+        }
+        let rest = Array(bytes[(newline + 1)...])
+        var whole: [UInt8]
+        if carry.isEmpty {
+            whole = bytes
+        } else {
+            whole = carry
+            whole.append(contentsOf: bytes)
+        }
+        whole.removeLast(rest.count)
+        carry = rest
+        let chunk = LineChunk(bytes: whole, offset: lineOffset, file: name)
+        lineOffset += Int64(whole.count)
+        return chunk
+    }
+
+    /// The bytes behind the last newline as a chunk of their own; nil where there are none.
+    func takeTail() -> LineChunk? {
+        guard !carry.isEmpty else { return nil }
+        defer { carry = [] }
+        return LineChunk(bytes: carry, offset: lineOffset, file: name, isTail: true)
+    }
+
+    private func nextInflated() throws(JournalError) -> LineChunk? {
+        while !atEnd {
+            var made = 0
+            var problem: JournalError?
+            let room = max(Self.chunkBytes, carry.count)
+            let fresh = [UInt8](unsafeUninitializedCapacity: room) { buffer, filled in
+                do throws(JournalError) { try fill(buffer, made: &made) } catch { problem = error }
+                filled = made
+            }
+            if let problem { throw problem }
+            if let chunk = wholeLines(adding: fresh) { return chunk }
+        }
+        return nil
+    }
+
+    private func fill(_ buffer: UnsafeMutableBufferPointer<UInt8>, made: inout Int) throws(JournalError) {
+        while made < buffer.count {
+            if inputTaken == input.count {
+                do { input = try readBytes(of: file, at: fileOffset, count: 256 << 10) } catch { throw .file(error) }
+                inputTaken = 0
+                fileOffset += Int64(input.count)
+                if input.isEmpty {
+                    atEnd = true
+                    if insideMember { throw damage("the gzip data end inside a member") }
+                    return
+                }
+            }
+            if !insideMember { try enterMember() }
+            let inflater = inflater ?? GzipInflater(checkingTrailers: checksTrailers)
+            self.inflater = inflater
+            let step = input.withUnsafeBufferPointer { inflater.step($0, taken: &inputTaken, into: buffer, made: &made) }
+            switch step {
+            case .going: continue
+            case .corrupt(let words): throw damage("not gzip data: \(words)")
+            case .memberEnd:
+                insideMember = false
+                inflater.reset()
+                if !checksTrailers { try skipInput(8) }
+            }
+        }
+    }
+
+    /// Positions the input at the data of the member that begins at `inputTaken`.
+    private func enterMember() throws(JournalError) {
+        insideMember = true
+        if checksTrailers { return }  // zlib reads the header itself
+        while true {
+            let header = input.withUnsafeBufferPointer {
+                GzipFrame.header(UnsafeBufferPointer(rebasing: $0[inputTaken...]))
+            }
+            switch header {
+            case .whole(let size):
+                inputTaken += size
+                return
+            case .foreign: throw damage("not a gzip member")
+            case .short:
+                let more: [UInt8]
+                do { more = try readBytes(of: file, at: fileOffset, count: 64 << 10) } catch { throw .file(error) }
+                if more.isEmpty { throw damage("the gzip data end inside a member's header") }
+                fileOffset += Int64(more.count)
+                input = Array(input[inputTaken...]) + more
+                inputTaken = 0
+            }
+        }
+    }
+
+    private func skipInput(_ count: Int) throws(JournalError) {
+        let here = min(count, input.count - inputTaken)
+        inputTaken += here
+        guard here < count else { return }
+        let size: Int64
+        do { size = try file.sizeBytes() } catch { throw .file(error) }
+        fileOffset += Int64(count - here)
+        input = []
+        inputTaken = 0
+        if fileOffset > size { throw damage("the gzip data end inside a member's trailer") }
+    }
+
+    /// Hops over members that lie wholly before a position.
+    private func skip(to position: LogPosition) throws(JournalError) {
+        var at: Int64 = 0
+        while true {
+            guard let here = try entry(at: at), let following = try entry(at: at + Int64(here.bytes)),
+                following.first <= position
+            else { break }
+            at += Int64(here.bytes)
+        }
+        fileOffset = at
+        // What the uncompressed offset is, only inflating would tell: report offsets from here on as unknown.
+        if at > 0 { lineOffset = Int64.min / 2 }
+    }
+
+    private func entry(at offset: Int64) throws(JournalError) -> GzipMember.Entry? {
+        let header: [UInt8]
+        do { header = try readBytes(of: file, at: offset, count: GzipMember.headerBytes) } catch { throw .file(error) }
+        return header.withUnsafeBufferPointer { GzipMember.entry($0) }
+    }
+
+    private func damage(_ detail: String) -> JournalError {
+        .damage(
+            JournalDamage(
+                kind: .bitRot, file: name.text, byte: nil, position: name.first, detail: detail))
+    }
+}

@@ -1,0 +1,116 @@
+/// What a start tidies and checks before it looks at the newest segment. The journal's lock is held.
+extension LocalJournalStore {
+    /// Deletes unfinished files: nothing but `.tmp`.
+    func removeUnfinished() throws(FileError) {
+        var removed = false
+        for name in try fileSystem.list(directory.path) where name.hasSuffix(".tmp") {
+            try fileSystem.remove(directory.path + "/" + name)
+            removed = true
+        }
+        if removed { try fileSystem.syncDirectory(directory.path) }
+    }
+
+    /// Of a sealed segment that stands plain and compressed, removes the plain one, or the other if it is damaged.
+    func settleDoubles(_ names: [SegmentName], newest: SegmentName) throws(JournalError) {
+        let plain = Set(names.filter { !$0.isCompressed }.map(\.first))
+        for name in names where name.isCompressed && plain.contains(name.first) {
+            let plainName = SegmentName(first: name.first)
+            let isSame = try holdsSame(compressed: name, plain: plainName)
+            let goes: SegmentName
+            if isSame {
+                goes = plainName
+            } else {
+                goes = try compressedIsGood(name) ? plainName : name
+            }
+            do {
+                try fileSystem.remove(directory.path(of: goes))
+                try fileSystem.syncDirectory(directory.path)
+            } catch { throw .file(error) }
+        }
+    }
+
+    private func holdsSame(compressed: SegmentName, plain: SegmentName) throws(JournalError) -> Bool {
+        guard let a = try directory.open(compressed), let b = try directory.open(plain) else { return false }
+        do throws(JournalError) {
+            let left = try SegmentChunks(compressed, file: a, checkingTrailers: true)
+            let expected: [UInt8]
+            do { expected = try readBytes(of: b, at: 0, count: Int(try b.sizeBytes())) } catch { throw .file(error) }
+            var at = 0
+            while let chunk = try left.next() {
+                guard at + chunk.bytes.count <= expected.count,
+                    expected[at..<(at + chunk.bytes.count)].elementsEqual(chunk.bytes)
+                else { return false }
+                at += chunk.bytes.count
+            }
+            return at == expected.count
+        } catch {
+            if case .damage = error { return false }
+            throw error
+        }
+    }
+
+    /// Whether every line of a compressed file is good, and its gzip frame too.
+    private func compressedIsGood(_ name: SegmentName) throws(JournalError) -> Bool {
+        guard let file = try directory.open(name) else { return false }
+        do throws(JournalError) {
+            let chunks = try SegmentChunks(name, file: file, checkingTrailers: true)
+            var checker = LineChecker(from: name.first)
+            while let chunk = try chunks.next() {
+                guard try checker.show(chunk, to: { _ throws(JournalError) in true }) else { return false }
+            }
+            return chunks.takeTail() == nil
+        } catch {
+            if case .damage = error { return false }
+            throw error
+        }
+    }
+
+    /// Compares the last position of each sealed file with the first of the next, where the members tell it cheaply;
+    /// removes left-overs of a merge, whose events all stand in an earlier file.
+    func checkContinuity() throws(JournalError) {
+        var last: LogPosition?
+        for name in try directory.segments() {
+            if let last, name.first > last.next {
+                throw .damage(
+                    JournalDamage(
+                        kind: .missingSegment, file: name.text, position: last.next,
+                        detail: "the file before it ends at seq \(last)"))
+            }
+            let here = name.isCompressed ? try lastPosition(of: name) : nil
+            if let last, let here, here <= last, name.first <= last {
+                do {
+                    try fileSystem.remove(directory.path(of: name))
+                    try fileSystem.syncDirectory(directory.path)
+                } catch { throw .file(error) }
+                continue
+            }
+            last = here
+        }
+    }
+
+    /// The last position in a compressed file of ours: of its last member alone. Nil for other makers' files.
+    private func lastPosition(of name: SegmentName) throws(JournalError) -> LogPosition? {
+        guard let file = try directory.open(name) else { return nil }
+        defer { file.close() }
+        var offset: Int64 = 0
+        var lastFirst: LogPosition?
+        do {
+            let size = try file.sizeBytes()
+            while offset < size {
+                let header = try readBytes(of: file, at: offset, count: GzipMember.headerBytes)
+                guard let entry = header.withUnsafeBufferPointer({ GzipMember.entry($0) }) else { return nil }
+                offset += Int64(entry.bytes)
+                lastFirst = entry.first
+            }
+        } catch { throw .file(error) }
+        guard let lastFirst else { return nil }
+        let chunks = try SegmentChunks(name, file: file, skippingTo: lastFirst)
+        var last: LogPosition?
+        while let chunk = try chunks.next() {
+            for line in chunk.bytes.split(separator: 10) {
+                line.withUnsafeBufferPointer { if let event = LogLine($0) { last = event.position } }
+            }
+        }
+        return last
+    }
+}

@@ -1,0 +1,215 @@
+import Crypto
+import Synchronization
+
+/// The journal in local files.
+///
+/// The order of effects, and what the next start finds if the power goes between them:
+/// - *append*: one write, one sync. Between: any part of the write; `RecoveryTable` cuts it.
+/// - *seal*: successor under `.tmp`, synced, renamed, directory synced; then the first append to it. Before the
+///   rename is durable: the old segment is still the newest; the `.tmp` is deleted. After: the old one is sealed.
+/// - *archive*: `NAME.jsonl.gz.tmp` written, synced, read back, compared, renamed, directory synced; then
+///   `NAME.jsonl` removed. Both stand: the plain one is removed at start when the other holds the same bytes.
+/// - *rewrite* (after an unclean stop): `cut-…` durable, then the good lines under `.tmp`, synced, renamed over the
+///   found file, directory synced. Before the rename is durable: the same decision is made again.
+public final class LocalJournalStore: JournalStore {
+    struct Active {
+        var name: SegmentName
+        var file: any File
+        var header: SegmentHeader
+        var size: Int64
+        var reservedEnd: Int64
+        var hash: SHA256
+        var last: LogPosition
+        /// Bytes appended but not yet hashed: hashing waits until after the replies have left.
+        var unhashed: [[UInt8]] = []
+    }
+
+    /// The directory of the journal's files.
+    public let directory: JournalDirectory
+    let active = Mutex<Active?>(nil)
+    private let reservation: Int64
+    private let canReserve = Mutex(true)
+    let pacing: @Sendable () -> Void
+
+    /// The least space that is kept reserved behind the last event: the endings of all running attempts fit in it.
+    public static let leastReservation: Int64 = 16 << 20
+
+    /// `segmentBytes`: what is reserved for a new segment, besides the least reservation. `pacing` is called between
+    /// the pieces of background writing.
+    public init(_ directory: JournalDirectory, segmentBytes: Int64, pacing: @escaping @Sendable () -> Void = {}) {
+        self.directory = directory
+        self.reservation = segmentBytes + Self.leastReservation
+        self.pacing = pacing
+    }
+
+    var fileSystem: any FileSystem { directory.fileSystem }
+
+    public func open(_ hints: RecoveryHints) throws(JournalError) -> OpenedJournal {
+        do {
+            try fileSystem.createDirectories(directory.path)
+            try removeUnfinished()
+        } catch { throw .file(error) }
+        let names = try directory.allSegments()
+        guard let newest = names.max(by: { $0.first < $1.first }) else {
+            if let beyond = hints.snapshotBeyond(.zero) {
+                throw .snapshotBeyondEnd(snapshot: beyond.position, path: beyond.path, last: .zero)
+            }
+            return try begin(SegmentHeader(segment: 1, first: LogPosition(1), previousSHA256: SegmentHeader.noPrevious))
+        }
+        try settleDoubles(names, newest: newest)
+        try checkContinuity()
+        if try directory.segments().last?.isCompressed == true {
+            return try continueAfterSealed(newest.first, hints)
+        }
+        return try Recovery(store: self, name: newest, hints: hints).run()
+    }
+
+    public func append(_ lines: [UInt8], last: LogPosition) throws(JournalError) {
+        var failure: FileError?
+        active.withLock { active in
+            guard let open = active else { preconditionFailure("append to a journal that is not open") }
+            do throws(FileError) {
+                try writeAll(lines, to: open.file, at: open.size)
+                try open.file.sync()
+                active?.size += Int64(lines.count)
+                active?.last = last
+                active?.unhashed.append(lines)
+            } catch { failure = error }
+        }
+        if let failure { throw .file(failure) }
+    }
+
+    public func entries(from position: LogPosition) -> LogReader { LogReader(directory, from: position) }
+
+    public func seal(next: LogPosition) throws(JournalError) -> Bool {
+        hashAppended()
+        guard let old = active.withLock({ $0 }) else { preconditionFailure("seal of a journal that is not open") }
+        precondition(old.last.next == next && old.last >= old.header.first, "a segment without events is never sealed")
+        let header = SegmentHeader(
+            segment: old.header.segment + 1, first: next, previousSHA256: hexString(old.hash.finalize()))
+        do { try start(header) } catch {
+            if case .file(let failure) = error, failure.isDiskFull { return false }
+            throw error
+        }
+        old.file.close()
+        return true
+    }
+
+    public func close() {
+        active.withLock {
+            $0?.file.close()
+            $0 = nil
+        }
+    }
+
+    /// Brings the segment's running hash up to what was appended. By the writer, after the replies have left.
+    func hashAppended() {
+        active.withLock { active in
+            for bytes in active?.unhashed ?? [] { active?.hash.update(data: bytes) }
+            active?.unhashed.removeAll(keepingCapacity: true)
+        }
+    }
+
+    /// Bytes that are reserved behind the last event, extended to `wanted` where the disk has them.
+    /// Nil: this file system cannot reserve; judge by what is free.
+    func reservedAhead(wanted: Int64) throws(JournalError) -> Int64? {
+        guard canReserve.withLock({ $0 }) else { return nil }
+        var failure: FileError?
+        let ahead = active.withLock { active -> Int64? in
+            guard let open = active else { return 0 }
+            if open.reservedEnd - open.size >= wanted { return open.reservedEnd - open.size }
+            for extra in [reservation, 0] {
+                do throws(FileError) {
+                    guard try open.file.reserve(upTo: open.size + wanted + extra) else { return nil }
+                    active?.reservedEnd = open.size + wanted + extra
+                    return wanted + extra
+                } catch { if !error.isDiskFull { failure = error } }
+            }
+            return open.reservedEnd - open.size
+        }
+        if let failure { throw .file(failure) }
+        if ahead == nil { canReserve.withLock { $0 = false } }
+        return ahead
+    }
+
+    // MARK: - Beginning a segment
+
+    private func begin(_ header: SegmentHeader) throws(JournalError) -> OpenedJournal {
+        try start(header)
+        return OpenedJournal(
+            last: header.first.previous, activeBytes: Int64(header.encoded().count), activeHasEvents: false)
+    }
+
+    /// Writes a segment's header under a temporary name and makes it the active segment.
+    func start(_ header: SegmentHeader) throws(JournalError) {
+        let name = SegmentName(first: header.first)
+        let bytes = header.encoded()
+        do {
+            let path = directory.path(of: name)
+            let file = try fileSystem.open(path + ".tmp", .replace)
+            try writeAll(bytes, to: file, at: 0)
+            let reserved = try reserve(file, upTo: Int64(bytes.count) + reservation)
+            try file.sync()
+            try fileSystem.rename(path + ".tmp", to: path)
+            try fileSystem.syncDirectory(directory.path)
+            var hash = SHA256()
+            hash.update(data: bytes)
+            adopt(name, file, header, size: Int64(bytes.count), reservedEnd: reserved, hash: hash, last: header.first.previous)
+        } catch { throw .file(error) }
+    }
+
+    func adopt(
+        _ name: SegmentName, _ file: any File, _ header: SegmentHeader, size: Int64, reservedEnd: Int64, hash: SHA256,
+        last: LogPosition
+    ) {
+        active.withLock {
+            $0 = Active(
+                name: name, file: file, header: header, size: size, reservedEnd: reservedEnd, hash: hash, last: last)
+        }
+    }
+
+    /// Reserves what is usual, or the least where that is too much; returns the end of what is reserved.
+    func reserve(_ file: any File, upTo end: Int64) throws(FileError) -> Int64 {
+        guard canReserve.withLock({ $0 }) else { return 0 }
+        do {
+            if try file.reserve(upTo: end) { return end }
+        } catch {
+            guard error.isDiskFull else { throw error }
+            let least = try file.sizeBytes() + Self.leastReservation
+            if try file.reserve(upTo: least) { return least }
+        }
+        canReserve.withLock { $0 = false }
+        return 0
+    }
+
+    private func continueAfterSealed(_ first: LogPosition, _ hints: RecoveryHints) throws(JournalError) -> OpenedJournal {
+        var hash = SHA256()
+        var number: UInt64 = 0
+        var lastTime: LogTime?
+        let name = SegmentName(first: first, isCompressed: true)
+        guard let file = try directory.open(name) else { throw .file(FileError(operation: "open", path: name.text, errno: 2)) }
+        let chunks = try SegmentChunks(name, file: file, checkingTrailers: true)
+        while let chunk = try chunks.next() {
+            for line in chunk.bytes.split(separator: 10, omittingEmptySubsequences: true) {
+                if let header = line.withUnsafeBufferPointer({ SegmentHeader($0) }) {
+                    number = header.segment
+                    hash = SHA256()
+                }
+                hash.update(data: line)
+                hash.update(data: [10])
+            }
+        }
+        let reader = LogReader(directory, from: first, checkingTrailers: true)
+        try reader.forEach { line throws(JournalError) in
+            lastTime = line.time
+            return true
+        }
+        if let beyond = hints.snapshotBeyond(reader.last) {
+            throw .snapshotBeyondEnd(snapshot: beyond.position, path: beyond.path, last: reader.last)
+        }
+        var opened = try begin(
+            SegmentHeader(segment: number + 1, first: reader.last.next, previousSHA256: hexString(hash.finalize())))
+        opened.lastTime = lastTime
+        return opened
+    }
+}

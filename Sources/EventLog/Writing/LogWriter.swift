@@ -1,0 +1,254 @@
+import Synchronization
+
+/// Makes commands durable: one write and one sync for all that wait.
+///
+/// Any thread appends; lines are complete (position, `synced`, checksum) when `append` returns, for the write they
+/// will be part of is known then: batches are written whole and in order, so when a batch's write begins, everything
+/// before it is durable. A failed write or sync is final: `onFailure` must end the process.
+public final class LogWriter: Sendable {
+    private struct Batch {
+        var bytes: [UInt8] = []
+        var last: LogPosition = .zero
+        var startsSegment = false
+    }
+
+    private struct State {
+        var waiting: [Batch] = []
+        var waitingBytes = 0
+        var isWriting = false
+        var isClosed = false
+        var threadSleeps = false
+        var next: LogPosition
+        var segmentBytes: Int64
+        var segmentHasEvents: Bool
+    }
+
+    /// What `append` tells of a command's last event.
+    public struct Appended: Sendable, Equatable {
+        /// The command's last position.
+        public let last: LogPosition
+        /// The checksum of that line.
+        public let crc: UInt32
+    }
+
+    private let state: Mutex<State>
+    private let store: LocalJournalStore
+    private let segmentLimit: Int64
+    private let onDurable: @Sendable (LogPosition) -> Void
+    private let onFailure: @Sendable (JournalError) -> Void
+    private let wake = ThreadSignal()
+    private let archiveWake = ThreadSignal()
+    private let finished = ThreadSignal()
+    private let durablePosition: Atomic<UInt64>
+    private let threadsRunning = Atomic<Int>(0)
+
+    /// The most bytes that may wait; beyond it new work is refused as busy.
+    public static let mostWaitingBytes = 64 << 20
+    /// The most bytes that are written by a thread which has other things to do.
+    static let mostInlineBytes = 256 << 10
+
+    /// Starts the writer's and the archiver's threads. `onDurable` is called by whichever thread wrote, in order of
+    /// position, never twice at once; it must be quick.
+    public init(
+        _ store: LocalJournalStore, opened: OpenedJournal, segmentBytes: Int64,
+        onDurable: @escaping @Sendable (LogPosition) -> Void, onFailure: @escaping @Sendable (JournalError) -> Void
+    ) {
+        self.store = store
+        self.segmentLimit = segmentBytes
+        self.onDurable = onDurable
+        self.onFailure = onFailure
+        self.state = Mutex(
+            State(
+                next: opened.last.next, segmentBytes: opened.activeBytes, segmentHasEvents: opened.activeHasEvents))
+        self.durablePosition = Atomic(opened.last.rawValue)
+        threadsRunning.store(2, ordering: .relaxed)
+        startThread(named: "journal-write") { self.writeLoop() }
+        startThread(named: "journal-seal") { self.archiveLoop() }
+    }
+
+    /// The last durable position.
+    public var durable: LogPosition { LogPosition(durablePosition.load(ordering: .acquiring)) }
+
+    /// Bytes that wait to be written.
+    public var waitingBytes: Int { state.withLock { $0.waitingBytes } }
+
+    /// Adds one command's events, all with one time. Not durable yet. `willCommit`: the caller promises to call
+    /// `commit` soon, so the writer's thread is not woken. `each` is called with every event's position and checksum
+    /// before the next is added.
+    public func append(
+        _ command: EncodedCommand, time: LogTime, willCommit: Bool = false,
+        each: (LogPosition, UInt32, Range<Int>) -> Void = { _, _, _ in }
+    ) -> Appended {
+        precondition(command.count > 0, "a command without events")
+        let (appended, mustWake) = state.withLock { state -> (Appended, Bool) in
+            precondition(!state.isClosed, "append to a closed journal")
+            let reach = command.bytes.count + command.count * 128
+            if state.segmentBytes >= segmentLimit && state.segmentHasEvents {
+                state.waiting.append(Batch(startsSegment: true))
+                state.segmentBytes = Int64(SegmentHeader(
+                    segment: 1_000_000, first: state.next, previousSHA256: SegmentHeader.noPrevious).encoded().count)
+                state.segmentHasEvents = false
+            } else if state.waiting.isEmpty
+                || (state.waiting[state.waiting.count - 1].bytes.count + reach > Int(RecoveryTable.largestWriteBytes)
+                    && !state.waiting[state.waiting.count - 1].bytes.isEmpty)
+            {
+                state.waiting.append(Batch())
+            }
+            let crc = Self.encode(command, time: time, state: &state, each: each)
+            let wake = state.threadSleeps && !state.isWriting && !willCommit
+            return (Appended(last: state.next.previous, crc: crc), wake)
+        }
+        if mustWake { wake.notify() }
+        return appended
+    }
+
+    private static func encode(
+        _ command: EncodedCommand, time: LogTime, state: inout State, each: (LogPosition, UInt32, Range<Int>) -> Void
+    ) -> UInt32 {
+        let slot = state.waiting.count - 1
+        var bytes: [UInt8] = []
+        swap(&bytes, &state.waiting[slot].bytes)
+        let before = bytes.count
+        var crc: UInt32 = 0
+        command.bytes.withUnsafeBufferPointer { bodies in
+            for index in 0..<command.count {
+                let range = command.range(index)
+                crc = appendLine(
+                    position: state.next, time: time, body: UnsafeBufferPointer(rebasing: bodies[range]),
+                    synced: bytes.isEmpty ? state.next.previous : nil, hasMore: index + 1 < command.count, to: &bytes)
+                each(state.next, crc, range)
+                state.next = state.next.next
+            }
+        }
+        state.waitingBytes += bytes.count - before
+        state.segmentBytes += Int64(bytes.count - before)
+        state.segmentHasEvents = true
+        swap(&bytes, &state.waiting[slot].bytes)
+        state.waiting[slot].last = state.next.previous
+        return crc
+    }
+
+    /// Writes what waits on the calling thread when nobody else is writing and it is little; else wakes the writer.
+    /// For threads that may block for one sync: a wake-up costs more than it.
+    public func commit() {
+        let take = state.withLock { state -> Batch? in
+            guard !state.isWriting, let first = state.waiting.first else { return nil }
+            guard state.waiting.count == 1, first.bytes.count <= Self.mostInlineBytes, !first.startsSegment else {
+                return nil
+            }
+            state.isWriting = true
+            return state.waiting.removeFirst()
+        }
+        if let take { write(take) }
+        let mustWake = state.withLock { $0.threadSleeps && !$0.isWriting && !$0.waiting.isEmpty }
+        if mustWake { wake.notify() }
+    }
+
+    /// True when what is reserved on the disk covers `bytes` besides `kept` bytes and all that waits.
+    public func hasRoom(forBytes bytes: Int, keeping kept: Int64) throws(JournalError) -> Bool {
+        let wanted = Int64(bytes) + Int64(waitingBytes) + max(kept, LocalJournalStore.leastReservation)
+        if let ahead = try store.reservedAhead(wanted: wanted) { return ahead >= wanted }
+        do { return try store.fileSystem.freeBytes(store.directory.path) >= wanted } catch { throw .file(error) }
+    }
+
+    /// Blocks the calling thread until the position is durable.
+    public func waitUntilDurable(_ position: LogPosition) {
+        while true {
+            let ticket = finished.ticket()
+            if durable >= position { return }
+            commit()
+            if durable >= position { return }
+            finished.wait(past: ticket)
+        }
+    }
+
+    /// Writes what waits, ends the threads and closes the store.
+    public func close() {
+        waitUntilDurable(state.withLock { $0.next.previous })
+        state.withLock { $0.isClosed = true }
+        wake.notify()
+        archiveWake.notify()
+        while threadsRunning.load(ordering: .acquiring) > 0 {
+            let ticket = finished.ticket()
+            if threadsRunning.load(ordering: .acquiring) > 0 { finished.wait(past: ticket) }
+        }
+        store.hashAppended()
+        store.close()
+    }
+
+    // MARK: - Threads
+
+    private func write(_ batch: Batch) {
+        do throws(JournalError) {
+            if batch.startsSegment {
+                let first = durable.next
+                if try store.seal(next: first) { archiveWake.notify() }
+            }
+            try store.append(batch.bytes, last: batch.last)
+        } catch {
+            onFailure(error)
+            // The position never becomes durable; nothing more is written.
+            return
+        }
+        durablePosition.store(batch.last.rawValue, ordering: .releasing)
+        onDurable(batch.last)
+        finished.notify()
+        store.hashAppended()
+        state.withLock {
+            $0.isWriting = false
+            $0.waitingBytes -= batch.bytes.count
+        }
+    }
+
+    private func writeLoop() {
+        while true {
+            let ticket = wake.ticket()
+            enum Turn { case write(Batch), sleep, end }
+            let turn = state.withLock { state -> Turn in
+                if !state.isWriting, !state.waiting.isEmpty {
+                    state.isWriting = true
+                    state.threadSleeps = false
+                    return .write(state.waiting.removeFirst())
+                }
+                if state.isClosed && state.waiting.isEmpty { return .end }
+                state.threadSleeps = true
+                return .sleep
+            }
+            switch turn {
+            case .write(let batch): write(batch)
+            case .sleep: wake.wait(past: ticket)
+            case .end:
+                threadsRunning.subtract(1, ordering: .releasing)
+                finished.notify()
+                return
+            }
+        }
+    }
+
+    private func archiveLoop() {
+        while true {
+            let ticket = archiveWake.ticket()
+            var worked = false
+            do throws(JournalError) { worked = try store.archive() } catch {
+                // A full disk or a damaged file leaves the plain segment: it is as good, only larger.
+                archiveProblem.withLock { $0 = error }
+            }
+            if state.withLock({ $0.isClosed }) {
+                threadsRunning.subtract(1, ordering: .releasing)
+                finished.notify()
+                return
+            }
+            if !worked { archiveWake.wait(past: ticket) }
+        }
+    }
+
+    private let archiveProblem = Mutex<JournalError?>(nil)
+
+    /// Why the last sealed segment could not be compressed, once; nil when all is well.
+    public func takeArchiveProblem() -> JournalError? {
+        archiveProblem.withLock { problem in
+            defer { problem = nil }
+            return problem
+        }
+    }
+}

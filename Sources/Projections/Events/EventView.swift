@@ -1,0 +1,209 @@
+import CScan
+import EventLog
+
+/// An event's members as the fold needs them: slices of the line, without copies.
+///
+/// Reads lines whose checksum is right; keys in any order, unknown keys skipped. Valid while the line's bytes are.
+public struct EventView {
+    /// Bytes inside the line, or inside `unescaped`.
+    public typealias Bytes = UnsafeBufferPointer<UInt8>
+
+    /// The types that the fold knows.
+    public enum Kind: UInt8, Sendable {
+        case added, extended, prioritised, assigned, completed, failed, requeued, cancelled, held, released
+        case started, result, csvRead
+        /// A type that a fold may skip.
+        case note
+    }
+
+    /// The event's type.
+    public private(set) var kind = Kind.note
+    /// The type's word.
+    public private(set) var type = Bytes(start: nil, count: 0)
+    public private(set) var task = Bytes(start: nil, count: 0)
+    public private(set) var phase = Bytes(start: nil, count: 0)
+    /// The worker's name; nil where it is null or missing.
+    public private(set) var worker: Bytes?
+    public private(set) var attempt: UInt32 = 0
+    /// JSON, as it stands in the line.
+    public private(set) var config = Bytes(start: nil, count: 0)
+    public private(set) var seed: Bytes?
+    public private(set) var outputDirectories = Bytes(start: nil, count: 0)
+    public private(set) var after: Bytes?
+    public private(set) var command: Bytes?
+    public private(set) var key: Bytes?
+    public private(set) var environment: Bytes?
+    public private(set) var result: Bytes?
+    public private(set) var workingDirectory: Bytes?
+    public private(set) var timeout: Bytes?
+    public private(set) var priority: Int64 = 0
+    public private(set) var maxRetries: Int64 = Int64(TaskSpec.defaultMaxRetries)
+    public private(set) var counter: Int64?
+    public private(set) var error = Bytes(start: nil, count: 0)
+    public private(set) var reason: Bytes?
+    public private(set) var since: LogTime?
+    public private(set) var actor: Bytes?
+    public private(set) var heartbeatSeconds: Double?
+    public private(set) var file = Bytes(start: nil, count: 0)
+    public private(set) var sha256 = Bytes(start: nil, count: 0)
+    public private(set) var fileBytes: Int64 = 0
+    public private(set) var version: Bytes?
+    public private(set) var host: Bytes?
+    public private(set) var pid: Int64 = 0
+
+    private var isNote = false
+    private var unescaped: [UnescapedText] = []
+
+    /// Reads the members of a line from `"type"` on. Throws for a type that this program does not know and may
+    /// not skip, and for members of a wrong form.
+    public init(_ body: Bytes) throws(EventError) {
+        guard let base = body.baseAddress else { throw EventError(problem: "an event without members") }
+        let end = base + body.count
+        var p = base
+        while p < end {
+            guard p.pointee == 34 else { throw EventError(problem: "a key is due") }
+            let keyStart = p + 1
+            guard let keyEnd = cscan_value_end(p, end), keyEnd < end, keyEnd.pointee == 58,
+                let valueEnd = cscan_value_end(keyEnd + 1, end)
+            else { throw EventError(problem: "a member without a value") }
+            let value = Bytes(start: keyEnd + 1, count: valueEnd - keyEnd - 1)
+            take(keyStart, keyEnd - keyStart - 1, value)
+            p = valueEnd
+            if p < end {
+                guard p.pointee == 44 else { throw EventError(problem: "a comma is missing") }
+                p += 1
+            }
+        }
+        try settleKind()
+    }
+
+    @inline(__always)
+    private static func matches(_ p: UnsafePointer<UInt8>, _ word: StaticString) -> Bool {
+        let w = word.utf8Start
+        for i in 0..<word.utf8CodeUnitCount where p[i] != w[i] { return false }
+        return true
+    }
+
+    @inline(__always)
+    private mutating func take(_ p: UnsafePointer<UInt8>, _ count: Int, _ value: Bytes) {
+        switch count {
+        case 3:
+            if Self.matches(p, "key") { key = value } else if Self.matches(p, "env") { environment = value }
+            else if Self.matches(p, "cwd") { workingDirectory = text(value) }
+            else if Self.matches(p, "pid") { pid = Self.integer(value) ?? 0 }
+        case 4:
+            if Self.matches(p, "type") { type = text(value) ?? type } else if Self.matches(p, "task") { task = text(value) ?? task }
+            else if Self.matches(p, "seed") { seed = value } else if Self.matches(p, "note") { isNote = value.first == 116 }
+            else if Self.matches(p, "host") { host = text(value) } else if Self.matches(p, "file") { file = text(value) ?? file }
+        case 5:
+            if Self.matches(p, "phase") { phase = text(value) ?? phase } else if Self.matches(p, "after") { after = value }
+            else if Self.matches(p, "error") { error = text(value) ?? error }
+            else if Self.matches(p, "actor") { actor = text(value) }
+            else if Self.matches(p, "bytes") { fileBytes = Self.integer(value) ?? 0 }
+            else if Self.matches(p, "since") { since = LogTime(jsonString: value) }
+        case 6:
+            if Self.matches(p, "worker") { worker = text(value) } else if Self.matches(p, "config") { config = value }
+            else if Self.matches(p, "result") { result = value } else if Self.matches(p, "reason") { reason = text(value) }
+            else if Self.matches(p, "sha256") { sha256 = text(value) ?? sha256 }
+        case 7:
+            if Self.matches(p, "attempt") { attempt = UInt32(clamping: Self.integer(value) ?? 0) }
+            else if Self.matches(p, "command") { command = value }
+            else if Self.matches(p, "counter") { counter = Self.integer(value) }
+            else if Self.matches(p, "version") { version = text(value) }
+        case 8: if Self.matches(p, "priority") { priority = Self.integer(value) ?? 0 }
+        case 9: if Self.matches(p, "timeout_s") { timeout = value.first == 110 ? nil : value }
+        case 11:
+            if Self.matches(p, "output_dirs") { outputDirectories = value }
+            else if Self.matches(p, "max_retries") { maxRetries = Self.integer(value) ?? maxRetries }
+            else if Self.matches(p, "heartbeat_s") {
+                heartbeatSeconds = Double(String(decoding: value, as: UTF8.self))
+            }
+        default: return
+        }
+    }
+
+    /// A string's text; nil for null and anything that is no string.
+    private mutating func text(_ value: Bytes) -> Bytes? {
+        guard value.count >= 2, value[0] == 34 else { return nil }
+        let inside = Bytes(rebasing: value[1..<(value.count - 1)])
+        guard let start = inside.baseAddress, cscan_string_stop(start, start + inside.count) != start + inside.count else {
+            return inside
+        }
+        let decoded = UnescapedText(unescapedJSON(inside))
+        unescaped.append(decoded)
+        return decoded.bytes
+    }
+
+    private static func integer(_ value: Bytes) -> Int64? {
+        var at = 0
+        let isNegative = value.first == 45
+        if isNegative { at = 1 }
+        guard at < value.count else { return nil }
+        var number: Int64 = 0
+        while at < value.count {
+            let digit = value[at] &- 48
+            guard digit <= 9 else { return Int64(exactly: Double(String(decoding: value, as: UTF8.self)) ?? .nan) }
+            let (scaled, over) = number.multipliedReportingOverflow(by: 10)
+            let (sum, more) = scaled.addingReportingOverflow(Int64(digit))
+            if over || more { return isNegative ? .min : .max }
+            number = sum
+            at += 1
+        }
+        return isNegative ? -number : number
+    }
+
+    private mutating func settleKind() throws(EventError) {
+        guard let p = type.baseAddress else { throw EventError(problem: "an event without a type") }
+        let known: Kind? =
+            switch type.count {
+            case 4: Self.matches(p, "held") ? .held : nil
+            case 5: Self.matches(p, "added") ? .added : nil
+            case 6: Self.matches(p, "failed") ? .failed : Self.matches(p, "result") ? .result : nil
+            case 7: Self.matches(p, "started") ? .started : nil
+            case 8:
+                Self.matches(p, "assigned") ? .assigned
+                    : Self.matches(p, "requeued") ? .requeued
+                        : Self.matches(p, "released") ? .released
+                            : Self.matches(p, "extended") ? .extended : Self.matches(p, "csv_read") ? .csvRead : nil
+            case 9: Self.matches(p, "completed") ? .completed : Self.matches(p, "cancelled") ? .cancelled : nil
+            case 11: Self.matches(p, "prioritised") ? .prioritised : nil
+            default: nil
+            }
+        if let known {
+            kind = known
+        } else if !isNote {
+            throw EventError(
+                problem: "an event of type '\(String(decoding: type, as: UTF8.self))', which this program does not know "
+                    + "and which is no note: use a newer manager")
+        }
+    }
+}
+
+/// Text whose escapes were resolved; keeps its memory.
+private final class UnescapedText {
+    let bytes: UnsafeBufferPointer<UInt8>
+
+    init(_ text: [UInt8]) {
+        let copy = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: max(text.count, 1))
+        _ = copy.initialize(from: text)
+        bytes = UnsafeBufferPointer(start: copy.baseAddress, count: text.count)
+    }
+
+    deinit { bytes.deallocate() }
+}
+
+extension LogTime {
+    /// The moment in a JSON string, quotes included; nil for anything else.
+    init?(jsonString value: UnsafeBufferPointer<UInt8>) {
+        guard value.count == LogTime.writtenBytes + 2, let base = value.baseAddress else { return nil }
+        self.init(written: base + 1)
+    }
+}
+
+/// An event that cannot be folded: a sentence.
+public struct EventError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What is wrong.
+    public let problem: String
+
+    public var description: String { problem }
+}

@@ -1,0 +1,83 @@
+import EventLog
+
+/// How often and how long a worker ran the tasks of a phase. Whole microseconds, so that every machine folds the same.
+struct RunStatistics: Sendable, Equatable {
+    var completed: Int64 = 0
+    var failed: Int64 = 0
+    var lost: Int64 = 0
+    var busyMicroseconds: Int64 = 0
+    var durations = DurationHistogram()
+}
+
+/// Durations in buckets an eighth of a power of two wide: quantiles within 6 %.
+struct DurationHistogram: Sendable, Equatable {
+    /// Sorted by bucket.
+    var counts: [(bucket: Int32, count: Int64)] = []
+
+    static func == (left: Self, right: Self) -> Bool {
+        left.counts.elementsEqual(right.counts) { $0.bucket == $1.bucket && $0.count == $1.count }
+    }
+
+    mutating func add(microseconds: Int64) {
+        let bucket = Self.bucket(microseconds)
+        var low = 0
+        var high = counts.count
+        while low < high {
+            let middle = (low + high) / 2
+            if counts[middle].bucket < bucket { low = middle + 1 } else { high = middle }
+        }
+        if low < counts.count, counts[low].bucket == bucket {
+            counts[low].count += 1
+        } else {
+            counts.insert((bucket, 1), at: low)
+        }
+    }
+
+    mutating func add(_ other: DurationHistogram) {
+        for (bucket, count) in other.counts {
+            if let at = counts.firstIndex(where: { $0.bucket == bucket }) {
+                counts[at].count += count
+            } else {
+                counts.insert((bucket, count), at: counts.firstIndex { $0.bucket > bucket } ?? counts.count)
+            }
+        }
+    }
+
+    /// The duration that the given share of all stays below, in seconds; nil where there are none.
+    func quantile(_ share: Double) -> Double? {
+        let total = counts.reduce(0) { $0 + $1.count }
+        guard total > 0 else { return nil }
+        let rank = max(1, Int64((Double(total) * share).rounded(.up)))
+        var seen: Int64 = 0
+        for (bucket, count) in counts {
+            seen += count
+            if seen >= rank { return Self.middle(bucket) / 1_000_000 }
+        }
+        return nil
+    }
+
+    private static func bucket(_ microseconds: Int64) -> Int32 {
+        let value = UInt64(max(microseconds, 0))
+        if value < 8 { return Int32(value) }
+        let exponent = 63 - value.leadingZeroBitCount
+        return Int32(exponent - 2) * 8 + Int32((value >> UInt64(exponent - 3)) & 7)
+    }
+
+    private static func middle(_ bucket: Int32) -> Double {
+        if bucket < 8 { return Double(bucket) }
+        let exponent = Double((bucket / 8) + 2 - 3)
+        var scale = 1.0
+        for _ in 0..<Int(exponent) { scale *= 2 }
+        return (Double(8 + bucket % 8) + 0.5) * scale
+    }
+}
+
+/// What is known of a worker by its events.
+struct WorkerRecord: Sendable {
+    var firstEvent: Int64
+    var lastEvent: Int64
+    /// The tasks that are assigned to it, in the order of assignment.
+    var holding: [UInt32] = []
+    /// By phase.
+    var runs: [UInt32: RunStatistics] = [:]
+}

@@ -1,0 +1,156 @@
+import EventLog
+
+/// Writes the rows that completions owe: to `final_results.csv` in each output directory and in the data directory.
+///
+/// Every row stands once in each distinct file (links to one file count once), and when a row is reported as written it
+/// is on the disk. Order of effects for a batch, file by file: (1) missing directories made and synced; (2) a torn last
+/// row cut or ended; (3) one append; (4) one sync. A new file, or one whose header must grow, is written whole under
+/// `NAME.tmp` instead and then takes the name (`ResultFile`). What the next start finds:
+/// - before (3): nothing of the batch; all of its rows are owed again and written by `append` with `checkingPresence`;
+/// - within (3): some whole rows, which are recognised by task_id and attempt and not written again, and the beginning
+///   of one, which is cut;
+/// - after (4): all rows.
+/// A batch that failed in one file is given to `append` again as it is: files that have a row are left alone.
+///
+/// One owner, one thread; it blocks on the disk.
+struct ResultFiles: Sendable {
+    /// The name of every result file.
+    static let fileName = "final_results.csv"
+
+    private let dataDirectory: String
+    private let fileSystem: any FileSystem
+    private let resolve: @Sendable (String) throws(FileError) -> String
+    private var files: [String: ResultFile] = [:]
+    /// Rows that some file lacks: the files that have them.
+    private var partlyWritten: [ResultRowID: Set<String>] = [:]
+
+    /// Begins to write below a data directory. `resolve` finds the path without links.
+    init(
+        dataDirectory: String, on fileSystem: any FileSystem,
+        resolve: @escaping @Sendable (String) throws(FileError) -> String = ResolvedPath.of
+    ) {
+        self.dataDirectory = dataDirectory
+        self.fileSystem = fileSystem
+        self.resolve = resolve
+    }
+
+    /// Writes the rows to all of their files, in order, one append and one sync a file.
+    ///
+    /// With `checkingPresence` each file is read first, and rows that it has are not written again: for what may be
+    /// owed after a start, and for a complete task that got another directory. Give owed rows in the journal's order;
+    /// then several batches do as well as one.
+    mutating func append(_ rows: [ResultRow], checkingPresence: Bool = false) -> ResultOutcome {
+        var outcome = ResultOutcome()
+        var owed: Set<Int> = []
+        let plan = plan(rows, &outcome, &owed)
+        var written: [(path: String, rows: [Int])] = []
+        for (path, indexes) in plan {
+            let indexes = indexes.filter { !(partlyWritten[rows[$0].id]?.contains(path) ?? false) }
+            guard !indexes.isEmpty else { continue }
+            var file = files[path] ?? ResultFile(path, on: fileSystem)
+            do throws(ResultFilesError) {
+                try file.append(indexes.map { rows[$0] }, checkingPresence: checkingPresence, &outcome)
+                written.append((path, indexes))
+            } catch {
+                outcome.errors.append(error)
+                owed.formUnion(indexes)
+            }
+            files[path] = file
+        }
+        outcome.owed = owed.sorted()
+        if !owed.isEmpty {
+            for (path, indexes) in written {
+                for index in indexes where owed.contains(index) {
+                    partlyWritten[rows[index].id, default: []].insert(path)
+                }
+            }
+        }
+        if !partlyWritten.isEmpty {
+            for (index, row) in rows.enumerated() where !owed.contains(index) { partlyWritten[row.id] = nil }
+        }
+        return outcome
+    }
+
+    /// Takes up what a crash left of growing headers, in these output directories and the data directory: rows that
+    /// were appended to a replaced file are carried over. Call it at start, before the result files are read.
+    mutating func recover(outputDirectories: [String]) -> ResultOutcome {
+        var outcome = ResultOutcome()
+        for directory in [""] + outputDirectories where OutputDirectory.problem(directory) == nil || directory.isEmpty {
+            do throws(FileError) {
+                let named = directory.isEmpty ? dataDirectory : dataDirectory + "/" + directory
+                guard try fileSystem.metadata(named + "/" + Self.fileName) != nil else { continue }
+                let path = try resolve(named + "/" + Self.fileName)
+                var file = files[path] ?? ResultFile(path, on: fileSystem)
+                do throws(ResultFilesError) { try file.recover(&outcome) } catch { outcome.errors.append(error) }
+                files[path] = file
+            } catch { outcome.errors.append(.file(error)) }
+        }
+        return outcome
+    }
+
+    /// One scan of the replaced files (`NAME.previous`): rows that were appended to them are carried over, and those
+    /// that were replaced before the scan before this one are removed. Call it with every scan for rows of others,
+    /// before they are read.
+    mutating func scanPrevious() -> ResultOutcome {
+        var outcome = ResultOutcome()
+        for path in files.keys.sorted() {
+            guard var file = files[path], file.hasPrevious else { continue }
+            do throws(ResultFilesError) { try file.scanPrevious(&outcome) } catch { outcome.errors.append(error) }
+            files[path] = file
+        }
+        return outcome
+    }
+
+    /// Which rows go to which file, files in the order of their first row. Rows that cannot go anywhere are owed.
+    private func plan(
+        _ rows: [ResultRow], _ outcome: inout ResultOutcome, _ owed: inout Set<Int>
+    ) -> [(path: String, rows: [Int])] {
+        var plan: [(path: String, rows: [Int])] = []
+        var places: [String: Int] = [:]
+        var paths: [String: String?] = [:]
+        for (index, row) in rows.enumerated() {
+            if let problem = row.problem {
+                outcome.errors.append(.malformedRow(task: row.task, problem: problem))
+                owed.insert(index)
+                continue
+            }
+            for directory in row.outputDirectories + (row.isForDataDirectory ? [""] : []) {
+                let path: String?
+                if let known = paths[directory] {
+                    path = known
+                } else {
+                    do throws(ResultFilesError) { path = try self.path(in: directory) } catch {
+                        outcome.errors.append(error)
+                        path = nil
+                    }
+                    paths[directory] = .some(path)
+                }
+                guard let path else {
+                    owed.insert(index)
+                    continue
+                }
+                if let place = places[path] {
+                    if plan[place].rows.last != index { plan[place].rows.append(index) }
+                } else {
+                    places[path] = plan.count
+                    plan.append((path, [index]))
+                }
+            }
+        }
+        return plan
+    }
+
+    /// The resolved path of the file of a directory, which is made where it is missing; `""` is the data directory.
+    private func path(in directory: String) throws(ResultFilesError) -> String {
+        if !directory.isEmpty, let problem = OutputDirectory.problem(directory) {
+            throw .badDirectory(path: directory, problem: problem)
+        }
+        let named = directory.isEmpty ? dataDirectory : dataDirectory + "/" + directory
+        do throws(FileError) {
+            try fileSystem.createDirectories(named)
+            let inDirectory = named + "/" + Self.fileName
+            if try fileSystem.metadata(inDirectory) != nil { return try resolve(inDirectory) }
+            return try resolve(named) + "/" + Self.fileName
+        } catch { throw .file(error) }
+    }
+}

@@ -1,0 +1,146 @@
+import EventLog
+import Glibc
+
+/// What `Outbox.recover` found and did.
+struct OutboxRecovery: Sendable, Equatable {
+    /// Outcomes that the manager may not have: to be delivered before anything is claimed.
+    var outcomes: [KeptOutcome] = []
+    /// The attempts whose programs nobody watched any more; their ends count for nothing.
+    var abandoned: [RunningChild] = []
+    /// The processes that were ended.
+    var endedProcesses: Int = 0
+    /// Records that could not be read: set aside as `NAME.damaged`, with the reason, for a warning.
+    var damaged: [String] = []
+}
+
+/// Why an outbox cannot be used.
+enum OutboxError: Error, Sendable, CustomStringConvertible {
+    /// A call on the disk failed.
+    case file(FileError)
+    /// Processes left behind do not end, whatever they are sent.
+    case processesRemain([Int32])
+
+    /// One sentence: what is wrong, what to do.
+    var description: String {
+        switch self {
+        case .file(let error): error.description
+        case .processesRemain(let pids):
+            "programs left behind do not end even by SIGKILL (process \(pids.map(String.init).joined(separator: ", "))): "
+                + "they may wait for a device; end them, or restart the machine, then run again"
+        }
+    }
+}
+
+extension Outbox {
+    /// For a start after a crash: ends the programs left behind, waits until they are gone, removes their files.
+    ///
+    /// Before it is called, whoever else may use the outbox is excluded (the journal's lock). Programs get SIGTERM,
+    /// and SIGKILL `grace` later. A process is taken for one of ours if a record names its pid and its start, or if
+    /// it was started with our mark in its environment: so a reused pid is never touched, and a child that was
+    /// started but not recorded yet is found. This process and those above it are left alone, whatever mark they
+    /// carry. Outcomes stay on disk until they are delivered (`forget`).
+    func recover(grace: Duration = .seconds(10)) async throws(OutboxError) -> OutboxRecovery {
+        let read = await onThread(named: "outbox-read") { readRecords() }
+        var recovery = try read.outOfOutbox()
+        recovery.endedProcesses = try await endProcesses(recorded: recovery.abandoned, grace: grace)
+        let removed = await onThread(named: "outbox-clean") { removeLeftovers() }
+        try removed.outOfOutbox()
+        return recovery
+    }
+
+    private func readRecords() -> Result<OutboxRecovery, FileError> {
+        do throws(FileError) {
+            var recovery = OutboxRecovery()
+            for name in try fileSystem.list(directory) {
+                let path = "\(directory)/\(name)"
+                let isRunning = name.hasSuffix(Suffix.running.rawValue)
+                guard isRunning || name.hasSuffix(Suffix.outcome.rawValue) else { continue }
+                let bytes = try readWholeFile(path, on: fileSystem)
+                do throws(StrictJSON.Fault) {
+                    if isRunning {
+                        recovery.abandoned.append(try RunningChild(json: bytes))
+                    } else {
+                        recovery.outcomes.append(try KeptOutcome(json: bytes))
+                    }
+                } catch {
+                    try fileSystem.rename(path, to: path + ".damaged")
+                    try fileSystem.syncDirectory(directory)
+                    recovery.damaged.append("\(path) cannot be read (\(error)): kept as \(name).damaged")
+                }
+            }
+            return .success(recovery)
+        } catch { return .failure(error) }
+    }
+
+    private func removeLeftovers() -> Result<Void, FileError> {
+        do throws(FileError) {
+            for name in try fileSystem.list(directory) {
+                let isTemporary = Suffix.allCases.contains { name.hasSuffix($0.rawValue + ".tmp") }
+                let isOfARun = [Suffix.config, .result, .running].contains { name.hasSuffix($0.rawValue) }
+                if isTemporary || isOfARun { try fileSystem.remove("\(directory)/\(name)") }
+            }
+            try fileSystem.syncDirectory(directory)
+            return .success(())
+        } catch { return .failure(error) }
+    }
+
+    /// Ends every process of ours; the number of those found.
+    private func endProcesses(recorded: [RunningChild], grace: Duration) async throws(OutboxError) -> Int {
+        let clock = ContinuousClock()
+        let start = clock.now
+        var known: Set<ProcessTable.Entry> = []
+        var signal = SIGTERM
+        while true {
+            let found = await onThread(named: "outbox-search") { processesLeft(recorded: recorded) }
+            let left = try found.outOfOutbox()
+            if left.isEmpty { return known.count }
+            // Each is told once to end, also those that were forked meanwhile; SIGKILL is sent again and again.
+            send(signal, to: signal == SIGKILL ? left : left.subtracting(known))
+            known.formUnion(left)
+            let waited = start.duration(to: clock.now)
+            if waited >= grace { signal = SIGKILL }
+            if waited >= grace + .seconds(10) { throw .processesRemain(left.map(\.pid).sorted()) }
+            do { try await Task.sleep(for: .milliseconds(20)) } catch {
+                // Cancelled: the programs still end before anything new starts, only sooner.
+                signal = SIGKILL
+                await onThread(named: "outbox-pause") { _ = usleep(20_000) }
+            }
+        }
+    }
+
+    /// The living processes of ours, as far as the system tells.
+    private func processesLeft(recorded: [RunningChild]) -> Result<Set<ProcessTable.Entry>, FileError> {
+        do throws(FileError) {
+            let everybody = try processes.all()
+            let ourselves = processes.ancestors(of: getpid())
+            let user = geteuid()
+            let leaders = Set(
+                everybody.filter { entry in
+                    recorded.contains { $0.bootID == bootID && $0.pid == entry.pid && $0.startTicks == entry.startTicks }
+                }.map(\.pid))
+            let ours = everybody.filter { entry in
+                guard entry.isAlive, !ourselves.contains(entry.pid) else { return false }
+                return leaders.contains(entry.pid) || leaders.contains(entry.group)
+                    || processes.wasStarted(entry.pid, with: ProgramInputs.markerVariable, directory, byUser: user)
+            }
+            return .success(Set(ours))
+        } catch { return .failure(error) }
+    }
+
+    /// Sends a signal to each. A whole group at once where its leader is among them, so that none forks away.
+    private func send(_ signal: Int32, to targets: Set<ProcessTable.Entry>) {
+        for target in targets where processes.entry(target.pid)?.startTicks == target.startTicks {
+            // Failing means that it is gone, or not ours to end: the next look tells.
+            _ = kill(target.group == target.pid ? -target.pid : target.pid, signal)
+        }
+    }
+}
+
+extension Result where Failure == FileError {
+    fileprivate func outOfOutbox() throws(OutboxError) -> Success {
+        switch self {
+        case .success(let value): return value
+        case .failure(let error): throw .file(error)
+        }
+    }
+}

@@ -1,0 +1,171 @@
+import EventLog
+import Glibc
+import SystemPackage
+
+/// Watches one running program from a thread of its own: copies its output, enforces its time limit, stops it when
+/// asked, and is done only when nothing of its process group runs any more.
+///
+/// Both streams come through pipes: so the log can be rotated and faulted like any file of ours, a disk full of
+/// output harms nobody, and the end of standard error is known apart from standard output. Each stream's order is
+/// kept; between the two the log has the order of arrival here, which is that of writing but for what is written
+/// within the same instant. A pipe may outlive its program in a process that left the group: what stands in it when
+/// the group is gone is read, but its end is not waited for.
+///
+/// The program's process is not reaped here: as long as it is a zombie its pid, and so the group's number, cannot
+/// come to mean anybody else. swift-subprocess reaps it afterwards.
+struct ProgramSupervisor {
+    /// What was seen.
+    struct Observation: Sendable {
+        /// From start to the program's own end.
+        var duration: Duration
+        /// The greatest resident set in bytes; nil where unknown.
+        var maxRSSBytes: Int64?
+        /// Why it was stopped; nil where it ended by itself.
+        var stopReason: StopReason?
+        /// The end of standard error.
+        var errorTail: OutputTail
+        /// Bytes missing in the log, and why; nil where none are.
+        var logFailure: (droppedBytes: Int, error: FileError)?
+    }
+
+    /// The program's process, which leads a group of its own.
+    let pid: pid_t
+    /// Its pidfd; negative where the kernel has none.
+    let pidDescriptor: Int32
+    /// Our end of its standard output; closed here.
+    let output: FileDescriptor
+    /// Our end of its standard error; closed here.
+    let errorOutput: FileDescriptor
+    /// By which a stop interrupts our waiting; closed here.
+    let wake: OutputPipe
+    /// By which it is stopped.
+    let control: ProgramControl
+    /// To find out who is left of its group.
+    let processes: ProcessTable
+    /// When it gets which signal.
+    var plan: EndingPlan
+    /// Where its output goes; closed here.
+    var log: ProgramLog
+
+    private let clock = ContinuousClock()
+    private let start = ContinuousClock.now
+    private var tail = OutputTail(capacityBytes: ProgramOutcome.maximumErrorBytes)
+    private var openStreams: Set<FileDescriptor> = []
+    private var endedAfter: Duration?
+    private var maxRSSBytes: Int64?
+
+    /// While only leftovers of a group run there is nothing to wait on: they are looked for this often.
+    private static let leftoverInterval = Duration.milliseconds(20)
+    /// Without a pidfd the program itself is looked for this often.
+    private static let pollInterval = Duration.milliseconds(50)
+    /// What may stand in a pipe at the end; more comes from somebody who left the group and goes on writing.
+    private static let drainBytes = 4 << 20
+
+    /// Begins the watch: the program's time runs from here.
+    init(
+        pid: pid_t, pidDescriptor: Int32, launch: ProgramLaunch, control: ProgramControl, processes: ProcessTable,
+        plan: EndingPlan
+    ) {
+        self.pid = pid
+        self.pidDescriptor = pidDescriptor
+        output = launch.output.readEnd
+        errorOutput = launch.errorOutput.readEnd
+        wake = launch.wake
+        log = launch.log
+        self.control = control
+        self.processes = processes
+        self.plan = plan
+        openStreams = [output, errorOutput]
+    }
+
+    /// Blocks until all is over. For a thread of its own.
+    mutating func supervise() -> Observation {
+        OutputPipe.makeNonBlocking(wake.writeEnd)
+        control.attach(wake.writeEnd)
+        while true {
+            takeSteps()
+            if plan.isOver { break }
+            waitForSomething()
+        }
+        drain()
+        control.detach()
+        wake.closeBoth()
+        OutputPipe.close(output)
+        OutputPipe.close(errorOutput)
+        log.close()
+        return Observation(
+            duration: endedAfter ?? elapsed, maxRSSBytes: maxRSSBytes, stopReason: plan.stopReason, errorTail: tail,
+            logFailure: log.failure.map { (log.droppedBytes, $0) })
+    }
+
+    private var elapsed: Duration { start.duration(to: clock.now) }
+
+    private mutating func takeSteps() {
+        if endedAfter == nil, case .ended(let bytes) = ChildUsage.look(at: pid) {
+            endedAfter = elapsed
+            maxRSSBytes = bytes
+        }
+        let (now, hasEnded, group, table) = (elapsed, endedAfter != nil, pid, processes)
+        let signal = plan.step(
+            now: now, programEnded: hasEnded,
+            groupIsEmpty: {
+                // Where /proc cannot be read the leftovers get their signals and their time.
+                do throws(FileError) { return try table.members(ofGroup: group).isEmpty } catch { return false }
+            },
+            stop: control.stopReason)
+        switch signal {
+        case .terminate: kill(-pid, SIGTERM)
+        case .kill: kill(-pid, SIGKILL)
+        case nil: break
+        }
+    }
+
+    private mutating func waitForSomething() {
+        var watched = openStreams.map { pollfd(fd: $0.rawValue, events: Int16(POLLIN), revents: 0) }
+        watched.append(pollfd(fd: wake.readEnd.rawValue, events: Int16(POLLIN), revents: 0))
+        if endedAfter == nil && pidDescriptor >= 0 {
+            watched.append(pollfd(fd: pidDescriptor, events: Int16(POLLIN), revents: 0))
+        }
+        // An interrupted or failed poll only means that we look again.
+        guard poll(&watched, nfds_t(watched.count), timeoutMilliseconds) > 0 else { return }
+        for entry in watched where entry.revents != 0 {
+            let descriptor = FileDescriptor(rawValue: entry.fd)
+            if descriptor == wake.readEnd {
+                _ = OutputPipe.read(descriptor, atMostBytes: 64)
+            } else if openStreams.contains(descriptor) {
+                _ = copy(from: descriptor)
+            }
+        }
+    }
+
+    private var timeoutMilliseconds: Int32 {
+        var waits: [Duration] = []
+        if let deadline = plan.nextDeadline { waits.append(deadline - elapsed) }
+        if endedAfter != nil { waits.append(Self.leftoverInterval) }
+        if pidDescriptor < 0 { waits.append(Self.pollInterval) }
+        guard let shortest = waits.min() else { return -1 }
+        let milliseconds = shortest.components.seconds * 1000 + shortest.components.attoseconds / 1_000_000_000_000_000
+        return Int32(clamping: max(0, milliseconds + 1))
+    }
+
+    /// Copies one chunk; its bytes, or nil when there is nothing (more) to read.
+    private mutating func copy(from stream: FileDescriptor) -> Int? {
+        switch OutputPipe.read(stream) {
+        case .bytes(let bytes):
+            log.append(bytes)
+            if stream == errorOutput { tail.append(bytes) }
+            return bytes.count
+        case .nothingYet: return nil
+        case .end:
+            openStreams.remove(stream)
+            return nil
+        }
+    }
+
+    private mutating func drain() {
+        for stream in [output, errorOutput] where openStreams.contains(stream) {
+            var room = Self.drainBytes
+            while room > 0, let count = copy(from: stream) { room -= count }
+        }
+    }
+}
