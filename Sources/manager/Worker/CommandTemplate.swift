@@ -79,8 +79,13 @@ struct CommandTemplate: Sendable, Equatable {
         for (index, task) in tasks.enumerated() {
             let place = "\(task.id.map { "task \($0)" } ?? "point \(index + 1)") of phase \(task.phase)"
             guard let command = task.command ?? fallback else { throw .noCommand(place: place) }
-            let template = try templates[command] ?? CommandTemplate(command)
-            templates[command] = template
+            let template: CommandTemplate
+            if let known = templates[command] {
+                template = known
+            } else {
+                template = try CommandTemplate(command)
+                templates[command] = template
+            }
             guard !template.keys.isEmpty else { continue }
             let config: StrictJSON
             do { config = try StrictJSON(object: task.config) } catch {

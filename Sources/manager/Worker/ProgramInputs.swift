@@ -1,3 +1,5 @@
+import Projections
+
 /// What a program sees of its task: the values for its arguments and its environment. Pure.
 struct ProgramInputs: Sendable {
     /// The attempt.
@@ -36,7 +38,7 @@ struct ProgramInputs: Sendable {
     /// too long for a variable is left out: the program has `MANAGER_CONFIG_FILE`. The manager's token is no
     /// business of the programs.
     func environment(of worker: [(name: String, value: String)], marker: String) -> [String: String?] {
-        var variables: [String: String?] = ["MANAGER_TOKEN": .some(nil)]
+        var variables: [String: String?] = ["MANAGER_TOKEN": nil as String?]
         for variable in worker { variables[variable.name] = variable.value }
         for variable in task.environment { variables[variable.name] = variable.value }
         let json = String(decoding: config.compact, as: UTF8.self)

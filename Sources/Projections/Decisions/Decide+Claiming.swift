@@ -1,0 +1,174 @@
+import EventLog
+
+/// Who gets which task.
+extension ManagerState {
+    /// What a worker says when it asks for tasks.
+    public struct ClaimRequest: Sendable, Equatable {
+        public var worker: String
+        public var count: Int
+        public var gpu: Int64?
+        public var heartbeatSeconds: Double?
+        public var host: String?
+
+        public init(worker: String, count: Int = 1) {
+            self.worker = worker
+            self.count = count
+        }
+    }
+
+    /// A task as it is handed out.
+    public struct ClaimedTask: Sendable, Equatable {
+        public var id: String
+        public var phase: String
+        public var config: [UInt8]
+        public var seed: [UInt8]
+        public var outputDirectories: [String]
+        public var attempt: UInt32
+        public var timeoutSeconds: Double?
+        public var command: [String]?
+        public var environment: [EnvironmentVariable]
+        public var workingDirectory: String?
+    }
+
+    /// The tasks that a claim gets: takes them from the order of claims; the events must be applied.
+    /// Empty when nothing can be claimed.
+    public mutating func decideClaim(_ request: ClaimRequest) -> (events: [Event], tasks: [ClaimedTask]) {
+        var events: [Event] = []
+        var claimed: [ClaimedTask] = []
+        while claimed.count < request.count, let number = takeClaimable() {
+            let attempt = tasks[number].attempt &+ 1
+            let task = claimedTask(number, attempt: attempt)
+            var assignment = Event.Assignment(task: task.id, worker: request.worker, attempt: attempt)
+            assignment.gpu = request.gpu
+            assignment.heartbeatSeconds = request.heartbeatSeconds
+            assignment.host = request.host
+            events.append(.assigned(assignment))
+            claimed.append(task)
+        }
+        return (events, claimed)
+    }
+
+    /// Whether a pending task could be claimed now, without taking it.
+    public var hasClaimable: Bool {
+        var copy = self
+        return copy.takeClaimable() != nil
+    }
+
+    /// The number of the next task in order, taken from the order; nil when there is none.
+    mutating func takeClaimable() -> Int? {
+        if !claimOrder.isBuilt {
+            var order = ClaimOrder()
+            order.build(from: self)
+            claimOrder = order
+        }
+        var order = ClaimOrder()
+        swap(&order, &claimOrder)
+        defer { swap(&order, &claimOrder) }
+        return order.takeFirst(
+            isOpen: { isOpen(gate: $0) },
+            isCurrent: { tasks[Int($0)].status == .pending && tasks[Int($0)].priority == $1 }
+        ).map { Int($0) }
+    }
+
+    /// Puts tasks back into the order when their claim is not written after all.
+    public mutating func putBack(_ ids: [String]) {
+        for id in ids {
+            guard let number = taskNumber(id) else { continue }
+            claimOrder.add(number, of: tasks[number], gate: gate(number))
+        }
+    }
+
+    /// Whether all phases of a gate are complete.
+    func isOpen(gate: UInt32) -> Bool {
+        guard gate != TaskRecord.none else { return true }
+        return words.with(Int(gate)) { Self.strings($0) }.allSatisfy { name in
+            guard let counts = counts(ofPhase: name) else { return false }
+            return counts.total > 0 && counts[.complete] == counts.total
+        }
+    }
+
+    /// A task as it is handed out with an attempt.
+    func claimedTask(_ number: Int, attempt: UInt32) -> ClaimedTask {
+        let task = tasks[number]
+        let template = templates[Int(task.template)]
+        func json(_ word: UInt32) -> [UInt8]? { word == TaskRecord.none ? nil : words.with(Int(word)) { Array($0) } }
+        return ClaimedTask(
+            id: ids.text(number), phase: phaseNames.text(Int(template.phase)), config: texts.bytes(task.config),
+            seed: json(task.seed) ?? [], outputDirectories: words.with(Int(task.outputDirectories)) { Self.strings($0) },
+            attempt: attempt,
+            timeoutSeconds: json(template.timeout).flatMap { Double(String(decoding: $0, as: UTF8.self)) },
+            command: json(template.command).map { $0.withUnsafeBufferPointer { Self.strings($0) } },
+            environment: json(template.environment).map { Self.environment($0) } ?? [],
+            workingDirectory: template.workingDirectory == TaskRecord.none
+                ? nil : words.text(Int(template.workingDirectory)))
+    }
+
+    private static func environment(_ json: [UInt8]) -> [EnvironmentVariable] {
+        json.withUnsafeBufferPointer { buffer in
+            var variables: [EnvironmentVariable] = []
+            var reader = JSONReader(buffer)
+            do throws(JSONError) {
+                try reader.object { key, reader throws(JSONError) in
+                    variables.append(EnvironmentVariable(name: key, value: try reader.string()))
+                }
+            } catch { return [] }
+            return variables
+        }
+    }
+
+    /// The events by which a worker loses what it holds from an earlier run of the manager. `hasSign`: whether the
+    /// attempt has been heard of in this run.
+    public func decideLost(
+        worker: String, poisonAfter: Int, hasSign: (String, UInt32) -> Bool
+    ) -> [Event] {
+        guard let number = workerNames.number(of: worker), let start else { return [] }
+        var events: [Event] = []
+        for task in workers[number].holding {
+            let record = tasks[Int(task)]
+            guard record.assignedAt < start.time, record.status == .assigned,
+                !hasSign(ids.text(Int(task)), record.attempt)
+            else { continue }
+            events.append(contentsOf: loss(Int(task), .workerLost, poisonAfter: poisonAfter))
+        }
+        return events
+    }
+
+    /// The events of one loss: `requeued`, and `held` where it is one too many in a row.
+    func loss(_ number: Int, _ reason: RequeueReason, poisonAfter: Int) -> [Event] {
+        let id = ids.text(number)
+        var events: [Event] = [.requeued(task: id, reason: reason)]
+        if poisonAfter > 0, Int(losses[UInt32(number)] ?? 0) + 1 >= poisonAfter {
+            events.append(.held(task: id, reason: "poison"))
+        }
+        return events
+    }
+
+    /// A running attempt and how long ago it was assigned.
+    public struct RunningAttempt: Sendable, Equatable {
+        public var task: String
+        public var worker: String?
+        public var attempt: UInt32
+        public var assignedAt: LogTime
+    }
+
+    /// All running attempts, in the order of adding.
+    public var runningAttempts: [RunningAttempt] {
+        guard counts[.assigned] > 0 else { return [] }
+        var running: [RunningAttempt] = []
+        for number in 0..<tasks.count where tasks[number].status == .assigned {
+            let task = tasks[number]
+            running.append(
+                RunningAttempt(
+                    task: ids.text(number),
+                    worker: task.worker == TaskRecord.none ? nil : workerNames.text(Int(task.worker)),
+                    attempt: task.attempt, assignedAt: LogTime(microseconds: task.assignedAt)))
+        }
+        return running
+    }
+
+    /// The events that requeue a running attempt that was lost; none where it is not running any more.
+    public func decideLoss(_ task: String, attempt: UInt32, _ reason: RequeueReason, poisonAfter: Int) -> [Event] {
+        guard let number = taskNumber(task), isRunning(number, attempt) else { return [] }
+        return loss(number, reason, poisonAfter: poisonAfter)
+    }
+}

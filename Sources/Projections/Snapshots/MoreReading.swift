@@ -1,0 +1,177 @@
+import EventLog
+
+/// The member `more` on its way into a state.
+struct MoreReading {
+    struct Pair {
+        var first: Int
+        var second: UInt32
+    }
+
+    struct Worker {
+        var name = ""
+        var first: Int64 = 0
+        var last: Int64 = 0
+        var holding: [UInt32] = []
+        var runs: [UInt32: RunStatistics] = [:]
+    }
+
+    struct Template {
+        var phase = ""
+        var maxRetries: Int64 = 0
+        var words: [String: [UInt8]] = [:]
+        var workingDirectory: String?
+    }
+
+    var version: Int64 = 0
+    var greatestCounter: Int64 = -1
+    var start: ManagerState.StartRecord?
+    var workers: [Worker] = []
+    var losses: [Pair] = []
+    var files: [String: ManagerState.FileRead] = [:]
+    var templates: [Template] = []
+    var templateRuns: [Pair] = []
+
+    mutating func read(_ reader: inout JSONReader) throws(JSONError) {
+        var copy = self
+        try reader.object { key, reader throws(JSONError) in
+            switch key {
+            case "version": copy.version = try reader.integer()
+            case "greatest_counter": copy.greatestCounter = try reader.integer()
+            case "started": copy.start = try Self.start(&reader)
+            case "workers":
+                try reader.array { reader throws(JSONError) in copy.workers.append(try Self.worker(&reader)) }
+            case "losses": copy.losses = try Self.pairs(&reader)
+            case "csv": try reader.array { reader throws(JSONError) in try copy.readFile(&reader) }
+            case "templates":
+                try reader.array { reader throws(JSONError) in copy.templates.append(try Self.template(&reader)) }
+            case "template_runs": copy.templateRuns = try Self.pairs(&reader)
+            default: try reader.skip()
+            }
+        }
+        self = copy
+    }
+
+    func build(_ state: inout ManagerState) throws(JSONError) {
+        state.greatestCounter = greatestCounter
+        state.start = start
+        state.filesRead = files
+        for pair in losses { state.losses[UInt32(clamping: pair.first)] = pair.second }
+        for worker in workers {
+            var name = worker.name
+            _ = name.withUTF8 { state.workerNames.intern($0) }
+            state.workers.append(
+                WorkerRecord(
+                    firstEvent: worker.first, lastEvent: worker.last, holding: worker.holding, runs: worker.runs))
+        }
+        for template in templates {
+            var phase = template.phase
+            let (number, isNew) = phase.withUTF8 { state.phaseNames.intern($0) }
+            if isNew { state.phaseCounts.append(StatusCounts()) }
+            var restored = TaskTemplate(phase: UInt32(number), maxRetries: Int32(clamping: template.maxRetries))
+            func word(_ name: String) -> UInt32 { template.words[name].map { state.word($0) } ?? TaskRecord.none }
+            restored.timeout = word("timeout_s")
+            restored.after = word("after")
+            restored.command = word("command")
+            restored.key = word("key")
+            restored.environment = word("env")
+            restored.workingDirectory = template.workingDirectory.map { state.word(Array($0.utf8)) } ?? TaskRecord.none
+            state.templates.append(restored)
+            state.templateNumbers[restored] = UInt32(state.templates.count - 1)
+        }
+    }
+
+    private static func pairs(_ reader: inout JSONReader) throws(JSONError) -> [Pair] {
+        var pairs: [Pair] = []
+        try reader.array { reader throws(JSONError) in
+            var numbers: [Int64] = []
+            try reader.array { reader throws(JSONError) in numbers.append(try reader.integer()) }
+            guard numbers.count == 2 else { throw JSONError("a pair is due", offset: reader.at) }
+            pairs.append(Pair(first: Int(numbers[0]), second: UInt32(clamping: numbers[1])))
+        }
+        return pairs
+    }
+
+    private static func start(_ reader: inout JSONReader) throws(JSONError) -> ManagerState.StartRecord {
+        var start = ManagerState.StartRecord(position: 0, time: 0, version: "", host: "", pid: 0, count: 0)
+        try reader.object { key, reader throws(JSONError) in
+            switch key {
+            case "seq": start.position = UInt64(max(0, try reader.integer()))
+            case "time_us": start.time = try reader.integer()
+            case "version": start.version = try reader.string()
+            case "host": start.host = try reader.string()
+            case "pid": start.pid = try reader.integer()
+            case "count": start.count = try reader.integer()
+            default: try reader.skip()
+            }
+        }
+        return start
+    }
+
+    private mutating func readFile(_ reader: inout JSONReader) throws(JSONError) {
+        var file = ""
+        var read = ManagerState.FileRead(bytes: 0, sha256: "")
+        try reader.object { key, reader throws(JSONError) in
+            switch key {
+            case "file": file = try reader.string()
+            case "bytes": read.bytes = try reader.integer()
+            case "sha256": read.sha256 = try reader.string()
+            default: try reader.skip()
+            }
+        }
+        files[file] = read
+    }
+
+    private static func worker(_ reader: inout JSONReader) throws(JSONError) -> Worker {
+        var worker = Worker()
+        try reader.object { key, reader throws(JSONError) in
+            switch key {
+            case "worker": worker.name = try reader.string()
+            case "first_us": worker.first = try reader.integer()
+            case "last_us": worker.last = try reader.integer()
+            case "holding":
+                try reader.array { reader throws(JSONError) in
+                    worker.holding.append(UInt32(clamping: try reader.integer()))
+                }
+            case "runs": try reader.array { reader throws(JSONError) in try readRun(&reader, &worker) }
+            default: try reader.skip()
+            }
+        }
+        return worker
+    }
+
+    private static func readRun(_ reader: inout JSONReader, _ worker: inout Worker) throws(JSONError) {
+        var phase: UInt32 = 0
+        var run = RunStatistics()
+        try reader.object { key, reader throws(JSONError) in
+            switch key {
+            case "phase": phase = UInt32(clamping: try reader.integer())
+            case "completed": run.completed = try reader.integer()
+            case "failed": run.failed = try reader.integer()
+            case "lost": run.lost = try reader.integer()
+            case "busy_us": run.busyMicroseconds = try reader.integer()
+            case "durations":
+                for pair in try pairs(&reader) {
+                    run.durations.counts.append((Int32(clamping: pair.first), Int64(pair.second)))
+                }
+            default: try reader.skip()
+            }
+        }
+        worker.runs[phase] = run
+    }
+
+    private static func template(_ reader: inout JSONReader) throws(JSONError) -> Template {
+        var template = Template()
+        try reader.object { key, reader throws(JSONError) in
+            switch key {
+            case "phase": template.phase = try reader.string()
+            case "max_retries": template.maxRetries = try reader.integer()
+            case "cwd": template.workingDirectory = try reader.string()
+            default:
+                var bytes: [UInt8] = []
+                try reader.compact(into: &bytes)
+                template.words[key] = bytes
+            }
+        }
+        return template
+    }
+}

@@ -1,0 +1,86 @@
+import Crypto
+import EventLog
+
+/// Why a state file cannot be used.
+public enum SnapshotProblem: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The checksum is missing or wrong.
+    case checksum
+    /// Written by a fold that kept other things: replayed from the journal instead.
+    case otherFold(Int64)
+    /// A Python manager's state file: it has no `journal` member.
+    case noJournalMember
+    /// The bytes are no such file: what is wrong.
+    case malformed(String)
+
+    public var description: String {
+        switch self {
+        case .checksum: "its checksum is wrong"
+        case .otherFold(let version): "it was written by another version of the fold (\(version))"
+        case .noJournalMember: "it has no 'journal' member"
+        case .malformed(let what): "it is no state file: \(what)"
+        }
+    }
+}
+
+/// Reads a state file back into a state.
+public enum StateDecoder {
+    /// The place of a state file in the journal.
+    public struct JournalMember: Sendable, Equatable {
+        /// The last event that was folded.
+        public var position = LogPosition.zero
+        /// Its time; nil for the empty state.
+        public var time: LogTime?
+        /// Its line's checksum; nil for the empty state.
+        public var crc: UInt32?
+    }
+
+    /// Checks the checksum alone; nil where it is right.
+    public static func checksumProblem(_ bytes: [UInt8]) -> SnapshotProblem? {
+        let mark = Array(",\"checksum\":\"sha256:".utf8)
+        // ,"checksum":"sha256:<64>"}\n
+        let at = bytes.count - mark.count - 64 - 3
+        guard at > 0, bytes[at..<(at + mark.count)].elementsEqual(mark), bytes.suffix(3).elementsEqual([34, 125, 10])
+        else {
+            let tail = String(decoding: bytes.suffix(400), as: UTF8.self)
+            return tail.contains("\"checksum\"") || tail.contains("\"journal\"") ? .checksum : missing(bytes)
+        }
+        let stated = String(decoding: bytes[(at + mark.count)..<(at + mark.count + 64)], as: UTF8.self)
+        return hexString(SHA256.hash(data: bytes[..<at])) == stated ? nil : .checksum
+    }
+
+    private static func missing(_ bytes: [UInt8]) -> SnapshotProblem {
+        var hasJournal = false
+        let whole = bytes.withUnsafeBufferPointer { buffer -> Bool in
+            var reader = JSONReader(buffer)
+            do throws(JSONError) {
+                try reader.object { key, reader throws(JSONError) in
+                    if key == "journal" || key == "checksum" { hasJournal = true }
+                    try reader.skip()
+                }
+                return true
+            } catch { return false }
+        }
+        return whole && !hasJournal ? .noJournalMember : .checksum
+    }
+
+    /// Reads a whole file, its checksum first.
+    public static func state(_ bytes: [UInt8]) throws(SnapshotProblem) -> ManagerState {
+        if let problem = checksumProblem(bytes) { throw problem }
+        var state = ManagerState()
+        var problem: SnapshotProblem?
+        bytes.withUnsafeBufferPointer { buffer in
+            var reading = StateReading()
+            var reader = JSONReader(buffer)
+            do throws(JSONError) {
+                try reading.read(&reader)
+                if reading.more.version != StateEncoder.foldVersion {
+                    problem = .otherFold(reading.more.version)
+                } else {
+                    state = try reading.build()
+                }
+            } catch { problem = .malformed(error.description) }
+        }
+        if let problem { throw problem }
+        return state
+    }
+}

@@ -1,0 +1,132 @@
+import EventLog
+
+/// What readers ask of a state.
+extension ManagerState {
+    /// `45/240 (18.8%)`: complete tasks of all.
+    public var progress: String {
+        let share = counts.total == 0 ? 0 : Double(counts[.complete]) / Double(counts.total) * 100
+        return "\(counts[.complete])/\(counts.total) (\(Self.oneDecimal(share))%)"
+    }
+
+    /// A number with one decimal.
+    public static func oneDecimal(_ value: Double) -> String {
+        let tenths = Int64((value * 10).rounded())
+        return "\(tenths < 0 ? "-" : "")\(abs(tenths) / 10).\(abs(tenths) % 10)"
+    }
+
+    /// True when no task is assigned and no pending one can still become claimable.
+    public var isDone: Bool { counts[.assigned] == 0 && (counts[.pending] == 0 || !pendingCanProceed) }
+
+    /// True when every task is complete.
+    public var isAllComplete: Bool { counts.total == counts[.complete] }
+
+    /// The gates that pending tasks wait behind, with how many wait, and whether each can still open.
+    var waitingGates: [(gate: UInt32, tasks: Int)] {
+        var found: [UInt32: Int] = [:]
+        for number in 0..<tasks.count where tasks[number].status == .pending { found[gate(number), default: 0] += 1 }
+        return found.map { ($0.key, $0.value) }
+    }
+
+    private var pendingCanProceed: Bool { waitingGates.contains { canOpen($0.gate, visiting: []) } }
+
+    /// Whether all phases of a gate are or may become complete.
+    private func canOpen(_ gate: UInt32, visiting: Set<String>) -> Bool {
+        guard gate != TaskRecord.none else { return true }
+        return words.with(Int(gate)) { Self.strings($0) }.allSatisfy { canComplete($0, visiting: visiting) }
+    }
+
+    private func canComplete(_ phase: String, visiting: Set<String>) -> Bool {
+        guard let number = phaseNames.number(of: phase), !visiting.contains(phase) else { return false }
+        let counts = phaseCounts[number]
+        guard counts.total > 0 else { return false }
+        if counts[.complete] == counts.total { return true }
+        if counts[.failed] + counts[.cancelled] + counts[.held] > 0 { return false }
+        guard counts[.pending] > 0 else { return true }
+        var deeper = visiting
+        deeper.insert(phase)
+        let gates = Set(templates.filter { Int($0.phase) == number }.map(\.after))
+        return gates.allSatisfy { canOpen($0, visiting: deeper) }
+    }
+
+    /// Names pending tasks that can never be claimed, as phases: `phase b (3 tasks) waits for a`.
+    public var blockedPhases: [String] {
+        waitingGates.filter { !canOpen($0.gate, visiting: []) }.map { entry in
+            let names = words.with(Int(entry.gate)) { Self.strings($0) }.joined(separator: ", ")
+            return "\(entry.tasks) \(entry.tasks == 1 ? "task waits" : "tasks wait") for \(names)"
+        }.sorted()
+    }
+
+    /// One task as JSON, as in the state file; nil for an unknown id.
+    public func taskJSON(_ id: String) -> [UInt8]? {
+        guard let number = taskNumber(id) else { return nil }
+        var out: [UInt8] = []
+        appendTask(number, to: &out)
+        return out
+    }
+
+    /// A task's status; nil for an unknown id.
+    public func status(of id: String) -> TaskStatus? { taskNumber(id).map { tasks[$0].status } }
+
+    /// What a result row needs of a task; nil for an unknown id.
+    public func resultContext(of id: String) -> (phase: String, seed: [UInt8], config: [UInt8], directories: [String])? {
+        guard let number = taskNumber(id) else { return nil }
+        let task = tasks[number]
+        return (
+            phaseNames.text(Int(phase(of: number))), words.with(Int(task.seed)) { Array($0) }, texts.bytes(task.config),
+            words.with(Int(task.outputDirectories)) { Self.strings($0) }
+        )
+    }
+
+    /// A task's phase and config, by its place in the order of adding.
+    public func point(_ number: Int) -> (id: String, phase: String, config: [UInt8], directories: [String], isComplete: Bool) {
+        let task = tasks[number]
+        return (
+            ids.text(number), phaseNames.text(Int(phase(of: number))), texts.bytes(task.config),
+            words.with(Int(task.outputDirectories)) { Self.strings($0) }, task.status == .complete
+        )
+    }
+
+    /// Every distinct output directory.
+    public var outputDirectories: [String] {
+        var seen: Set<UInt32> = []
+        var directories: Set<String> = []
+        for number in 0..<tasks.count where seen.insert(tasks[number].outputDirectories).inserted {
+            directories.formUnion(words.with(Int(tasks[number].outputDirectories)) { Self.strings($0) })
+        }
+        return directories.sorted()
+    }
+
+    /// What the events tell of one worker.
+    public struct WorkerSummary: Sendable {
+        public var name: String
+        public var holding: [(task: String, attempt: UInt32)]
+        public var lastEvent: LogTime
+        public var completed: Int64
+        public var failed: Int64
+        public var busySeconds: Double
+        public var meanSeconds: Double?
+        public var p50Seconds: Double?
+        public var p95Seconds: Double?
+    }
+
+    /// All workers, in the order in which they first came.
+    public var workerSummaries: [WorkerSummary] {
+        workers.enumerated().map { number, worker in
+            var total = RunStatistics()
+            for run in worker.runs.values {
+                total.completed += run.completed
+                total.failed += run.failed
+                total.busyMicroseconds += run.busyMicroseconds
+                total.durations.add(run.durations)
+            }
+            let timed = total.durations.counts.reduce(0) { $0 + $1.count }
+            return WorkerSummary(
+                name: workerNames.text(number),
+                holding: worker.holding.map { (ids.text(Int($0)), tasks[Int($0)].attempt) },
+                lastEvent: LogTime(microseconds: worker.lastEvent), completed: total.completed, failed: total.failed,
+                busySeconds: Double(total.busyMicroseconds) / 1_000_000,
+                meanSeconds: timed == 0 ? nil : Double(total.busyMicroseconds) / 1_000_000 / Double(timed),
+                p50Seconds: total.durations.quantile(0.5), p95Seconds: total.durations.quantile(0.95))
+        }
+    }
+}

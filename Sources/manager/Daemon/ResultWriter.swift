@@ -1,0 +1,136 @@
+import EventLog
+import Glibc
+import Projections
+import Synchronization
+
+/// A row that a completion owes, with the position that must be durable before it is written.
+struct OwedRow: Sendable, Equatable {
+    let position: LogPosition
+    let row: ResultRow
+}
+
+/// Writes owed rows on a thread of its own: batched a file, one sync a file.
+///
+/// Order of effects: the completion's event is durable, then its row, then the answer. Power lost between the first two:
+/// the row is owed, and the next start writes it before its first answer. On a full disk rows stay owed and are tried
+/// again; their answers do not wait.
+final class ResultWriter: Sendable {
+    private struct Waiting {
+        let owed: OwedRow
+        let done: @Sendable () -> Void
+    }
+
+    private struct State {
+        var queue: [Waiting] = []
+        /// Rows that a full disk or an error left unwritten.
+        var late: [OwedRow] = []
+        /// Positions of rows that are not written yet.
+        var unwritten: Set<UInt64> = []
+        var isClosed = false
+        var isRunning = true
+    }
+
+    private let state = Mutex(State())
+    private let wake = DispatchGate()
+    private let finished = DispatchGate()
+    private let files: Mutex<ResultFiles>
+    private let report: @Sendable (String) -> Void
+
+    /// Starts the thread. `report` is told of problems, in sentences.
+    init(_ files: ResultFiles, report: @escaping @Sendable (String) -> Void) {
+        self.files = Mutex(files)
+        self.report = report
+        startThread(named: "result-rows") { self.run() }
+    }
+
+    /// Makes the row of a completion and notes that it is owed from now on.
+    func owe(_ task: String, _ attempt: UInt32, _ result: [UInt8], _ position: LogPosition, _ state: ManagerState) -> OwedRow? {
+        guard let context = state.resultContext(of: task) else { return nil }
+        self.state.withLock { _ = $0.unwritten.insert(position.rawValue) }
+        return OwedRow(
+            position: position,
+            row: ResultRow(
+                task: task, attempt: Int(attempt), phase: context.phase, seed: context.seed, config: context.config,
+                result: result, outputDirectories: context.directories))
+    }
+
+    /// Writes a row whose event is durable, then calls `done`.
+    func write(_ owed: OwedRow, done: @escaping @Sendable () -> Void) {
+        state.withLock { $0.queue.append(Waiting(owed: owed, done: done)) }
+        wake.open()
+    }
+
+    /// True when every row up to the position is written.
+    func isWritten(upTo position: LogPosition) -> Bool {
+        state.withLock { !$0.unwritten.contains { $0 <= position.rawValue } }
+    }
+
+    /// Writes what may be owed after a start, leaving alone what stands already. On the calling thread, before any
+    /// other row.
+    func writeOwed(_ rows: [OwedRow], outputDirectories: [String]) {
+        let outcome = files.withLock { files -> ResultOutcome in
+            let recovered = files.recover(outputDirectories: outputDirectories)
+            tell(recovered)
+            return rows.isEmpty ? ResultOutcome() : files.append(rows.map(\.row), checkingPresence: true)
+        }
+        tell(outcome)
+        state.withLock { state in
+            for index in outcome.owed {
+                state.late.append(rows[index])
+                state.unwritten.insert(rows[index].position.rawValue)
+            }
+        }
+        wake.open()
+    }
+
+    /// Writes what is queued and ends the thread.
+    func close() {
+        state.withLock { $0.isClosed = true }
+        wake.open()
+        while state.withLock({ $0.isRunning }) { finished.wait(seconds: 1) }
+    }
+
+    private func run() {
+        while true {
+            let (batch, late, isClosed) = state.withLock { state -> ([Waiting], [OwedRow], Bool) in
+                defer {
+                    state.queue = []
+                    state.late = []
+                }
+                return (state.queue, state.late, state.isClosed)
+            }
+            if !late.isEmpty || !batch.isEmpty {
+                write(late: late, batch)
+            } else if isClosed {
+                state.withLock { $0.isRunning = false }
+                finished.open()
+                return
+            }
+            let hasLate = state.withLock { !$0.late.isEmpty }
+            if isClosed && hasLate && batch.isEmpty {
+                state.withLock { $0.isRunning = false }
+                finished.open()
+                return
+            }
+            wake.wait(seconds: hasLate ? 5 : 3600)
+        }
+    }
+
+    private func write(late: [OwedRow], _ batch: [Waiting]) {
+        let rows = late + batch.map(\.owed)
+        let outcome = files.withLock { $0.append(rows.map(\.row), checkingPresence: !late.isEmpty) }
+        tell(outcome)
+        let owed = Set(outcome.owed)
+        state.withLock { state in
+            for (index, row) in rows.enumerated() {
+                if owed.contains(index) { state.late.append(row) } else { state.unwritten.remove(row.position.rawValue) }
+            }
+        }
+        for waiting in batch { waiting.done() }
+    }
+
+    private func tell(_ outcome: ResultOutcome) {
+        for error in outcome.errors { report("\(error)") }
+        for ended in outcome.ended { report("\(ended)") }
+    }
+}
