@@ -88,7 +88,7 @@ struct CommandTemplate: Sendable, Equatable {
             }
             guard !template.keys.isEmpty else { continue }
             let config: StrictJSON
-            do { config = try StrictJSON(object: task.config) } catch {
+            do throws(StrictJSON.Fault) { config = try StrictJSON(object: task.config) } catch {
                 throw .badConfig(place: place, fault: error)
             }
             try template.validate(against: Set(config.members.map(\.name)), place: place)

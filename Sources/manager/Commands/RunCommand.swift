@@ -1,0 +1,118 @@
+import ArgumentParser
+import EventLog
+import Foundation
+import Logging
+import Projections
+
+/// `manager run SWEEP.yaml --workers N -- COMMAND …`: manager and workers in one process, until the sweep is done.
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run a sweep on this machine; run it again to resume.",
+        discussion:
+            "Example: manager run sweep.yaml --workers 2 -- python3 train.py --width {width_factor} --seed {seed}")
+
+    @Argument(help: "Sweep files.") var sweeps: [String]
+    @Option(help: "How many programs run at once.") var workers = 1
+    @OptionGroup var dataOptions: DataOptions
+    @Option(help: "The size at which a journal segment is sealed.") var segmentBytes = "64MiB"
+    @Argument(parsing: .postTerminator, help: "The program and its arguments, with {key} for the config's values.")
+    var command: [String] = []
+
+    func run() async throws {
+        try await Terminal.ending {
+            guard (1...1024).contains(workers) else {
+                throw ValidationError("--workers is \(workers), 1 to 1024 are allowed")
+            }
+            let data = dataOptions.data
+            let logger = Terminal.logger()
+            let files = try SweepReading.read(sweeps, in: data, logger: logger)
+            let command = command.isEmpty ? nil : command
+            do throws(CommandTemplateError) {
+                for phase in files.flatMap(\.phases) { try CommandTemplate.validate(phase.points, fallback: command) }
+            } catch { throw VerbFailure(error.description, status: 1) }
+            try data.fileSystem.createDirectories(data.path)
+            let session = RunSession(data: data, sweeps: files, workers: workers, command: command, logger: logger)
+            let isComplete = try await session.run(segmentBytes: try size())
+            if !isComplete { throw ExitCode(1) }
+        }
+    }
+
+    private func size() throws -> Int64 {
+        do { return try MomentText.sizeBytes(segmentBytes) } catch { throw ValidationError("\(error)") }
+    }
+}
+
+/// One run of a sweep on this machine.
+///
+/// The order of a start after a crash: programs left behind are ended; outcomes that stand in `.outbox/` are delivered;
+/// what is still assigned is lost (`worker_lost`); then the workers begin.
+struct RunSession: Sendable {
+    let data: DataDirectory
+    let sweeps: [SweepFile]
+    let workers: Int
+    let command: [String]?
+    let logger: Logger
+
+    /// Runs to the end of the sweep; true when every task is complete.
+    func run(segmentBytes: Int64) async throws -> Bool {
+        let interrupted = Interruption()
+        guard let http = Endpoint("127.0.0.1:0") else { preconditionFailure("a fixed endpoint") }
+        var options = ManagerDaemon.Options(data: data, sweeps: sweeps, http: http, segmentBytes: segmentBytes)
+        options.actor = CommandLineActor.name
+        options.judgesRunning = false
+        let began = ContinuousClock.now
+        let daemon = try await ManagerDaemon.start(options, logger: logger)
+        let outbox = try Outbox(data.outbox, on: data.fileSystem)
+        let port = InProcessPort(processor: daemon.processor, host: hostName())
+        try await recover(outbox, port, daemon)
+        let before = daemon.processor.snapshot
+        let runner = try ProgramRunner(
+            settings: ProgramRunner.Settings(dataDirectory: data.path, command: command, host: hostName()),
+            outbox: outbox, on: data.fileSystem)
+        let progress = RunProgress(
+            screen: { ProgressScreen.standardOutput(environment: ProcessInfo.processInfo.environment) },
+            write: { Terminal.write(Array($0.utf8)) })
+        let slots = (0..<workers).map { index in
+            LocalWorker(
+                settings: LocalWorker.Settings(name: "local\(index)"), port: port, runner: runner, outbox: outbox,
+                logger: logger)
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for slot in slots { group.addTask { try await slot.run() } }
+            let showing = Task { await show(progress, daemon, began) }
+            await daemon.run(exitWhenDone: true, until: { interrupted.isRequested })
+            for slot in slots { slot.drain() }
+            try await group.waitForAll()
+            showing.cancel()
+            await showing.value
+        }
+        let state = daemon.processor.snapshot
+        progress.finish(RunCounts(state), atSeconds: (ContinuousClock.now - began).seconds)
+        try await daemon.stop()
+        let summary = try RunOutcome.summary(
+            data: data, before: before, after: state, wallSeconds: (ContinuousClock.now - began).seconds)
+        Terminal.write(Array(summary.text().utf8))
+        return state.isAllComplete
+    }
+
+    private func recover(_ outbox: Outbox, _ port: InProcessPort, _ daemon: ManagerDaemon) async throws {
+        let found: OutboxRecovery
+        do { found = try await outbox.recover() } catch { throw VerbFailure("\(error)", status: 1) }
+        for problem in found.damaged { logger.warning("\(problem)") }
+        if found.endedProcesses > 0 {
+            logger.notice("ended \(found.endedProcesses) processes that an earlier run left behind")
+        }
+        let courier = OutcomeCourier(port: port, outbox: outbox, logger: logger)
+        let delivered = await courier.deliverAll(found.outcomes)
+        if delivered > 0 { logger.notice("delivered \(delivered) outcomes that an earlier run left in .outbox/") }
+        daemon.loseRunning()
+    }
+
+    private func show(_ progress: RunProgress, _ daemon: ManagerDaemon, _ began: ContinuousClock.Instant) async {
+        while !Task.isCancelled {
+            progress.update(
+                RunCounts(daemon.processor.snapshot), atSeconds: (ContinuousClock.now - began).seconds)
+            do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+import ArgumentParser
+@preconcurrency import Dispatch
+import EventLog
+import Foundation
+import Logging
+import Projections
+
+/// `manager serve`: the manager.
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Run the manager: hand tasks to workers, keep the journal.",
+        discussion: "Example: manager serve --config 'configs/*.yaml' --data-dir runs")
+
+    @OptionGroup var dataOptions: DataOptions
+    @Option(help: "Sweep files; repeatable; a pattern in quotes. Default: configs/*.yaml, where it matches.")
+    var config: [String] = []
+    @Option(help: "The HTTP address.") var listen = "127.0.0.1:5080"
+    @Option(help: "The workers' TCP address.") var workerListen = "127.0.0.1:5000"
+    @Option(help: "How often the state is saved.") var snapshotEvery = "50s"
+    @Option(help: "When a silent attempt is given to another worker.") var staleAfter = "2h"
+    @Option(help: "The size at which a journal segment is sealed.") var segmentBytes = "64MiB"
+    @Option(help: "Losses in a row after which a task is held; 0: never.") var poisonAfter = 5
+    @Flag(help: "End when nothing can become complete any more: 0 if all tasks are complete, else 1.")
+    var exitWhenDone = false
+
+    func run() async throws {
+        try await Terminal.ending {
+            let data = dataOptions.data
+            var options = ManagerDaemon.Options(
+                data: data, http: try endpoint(listen, "--listen"),
+                workers: try endpoint(workerListen, "--worker-listen"))
+            do {
+                options.segmentBytes = try MomentText.sizeBytes(segmentBytes)
+                options.snapshotEvery = try MomentText.duration(snapshotEvery)
+                options.staleAfter = try MomentText.duration(staleAfter)
+            } catch { throw ValidationError("\(error)") }
+            if poisonAfter < 0 { throw ValidationError("--poison-after \(poisonAfter) is negative") }
+            options.poisonAfter = poisonAfter
+            options.actor = CommandLineActor.name
+            try data.fileSystem.createDirectories(data.path)
+            let logger = Terminal.logger()
+            options.sweeps = try SweepReading.read(config, in: data, logger: logger)
+            let interrupted = Interruption()
+            let daemon = try await ManagerDaemon.start(options, logger: logger)
+            logger.notice("HTTP on http://\(daemon.httpAddress), workers on \(workerListen)")
+            await daemon.run(exitWhenDone: exitWhenDone, until: { interrupted.isRequested })
+            let state = daemon.processor.snapshot
+            try await daemon.stop()
+            if exitWhenDone, !interrupted.isRequested, !state.isAllComplete { throw ExitCode(1) }
+        }
+    }
+
+    private func endpoint(_ text: String, _ flag: String) throws -> Endpoint {
+        guard let endpoint = Endpoint(text) else {
+            throw ValidationError("\(flag) \(text) is no HOST:PORT, such as 127.0.0.1:5080")
+        }
+        guard endpoint.isLoopback else {
+            throw ValidationError("\(flag) \(text) is not a loopback address: this version has no tokens and TLS yet, so it listens on this machine only")
+        }
+        return endpoint
+    }
+}
+
+/// Who asks on the command line.
+enum CommandLineActor {
+    /// `cli:USER`.
+    static var name: String { "cli:\(NSUserName())" }
+}
+
+/// Reads sweep files by their patterns.
+enum SweepReading {
+    static func read(_ patterns: [String], in data: DataDirectory, logger: Logger) throws -> [SweepFile] {
+        let names: [String]
+        do throws(SweepFileNames.Failure) {
+            names = try SweepFileNames.find(patterns, in: "", on: data.fileSystem)
+        } catch { throw VerbFailure(error.description, status: 1) }
+        var sweeps: [SweepFile] = []
+        for name in names {
+            let sweep = try SweepFile(yaml: try readWholeFile(name, on: data.fileSystem), name: name)
+            for warning in sweep.warnings { logger.warning("\(warning)") }
+            sweeps.append(sweep)
+        }
+        return sweeps
+    }
+}
+
+/// SIGINT and SIGTERM, noted; a second one ends at once.
+final class Interruption: Sendable {
+    private let count = NIOLockedBox(0)
+    private let sources: [any DispatchSourceSignal]
+
+    init() {
+        let count = count
+        sources = [SIGINT, SIGTERM].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler {
+                count.value += 1
+                if count.value > 2 { _exit(130) }
+            }
+            source.resume()
+            return source
+        }
+        signal(SIGPIPE, SIG_IGN)
+    }
+
+    /// True after the first signal.
+    var isRequested: Bool { count.value > 0 }
+}

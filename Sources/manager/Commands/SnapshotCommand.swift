@@ -1,0 +1,100 @@
+import ArgumentParser
+import AsyncHTTPClient
+import EventLog
+import Foundation
+import NIOCore
+import NIOHTTP1
+import Projections
+
+/// `manager snapshot`: saves the state now.
+struct SnapshotCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "snapshot", abstract: "Save manager_state.json now: by the running manager, or here.",
+        discussion: "Example: manager snapshot --data-dir runs")
+
+    @OptionGroup var dataOptions: DataOptions
+    @Option(help: "The running manager (MANAGER_URL; default: the address in journal/lock).") var url: String?
+
+    func run() async throws {
+        try await Terminal.ending {
+            let data = try dataOptions.existing()
+            let url = url ?? ProcessInfo.processInfo.environment["MANAGER_URL"] ?? LockLine.url(data)
+            if let url {
+                Terminal.write(try await Self.ask(url) + [10])
+            } else {
+                Terminal.write(Array((try await onThread(named: "snapshot") { Result { try Self.write(data) } }.get()).utf8))
+            }
+        }
+    }
+
+    private static func ask(_ url: String) async throws -> [UInt8] {
+        var request = HTTPClientRequest(url: url + "/api/v1/snapshot")
+        request.method = .POST
+        let body: ByteBuffer
+        let status: UInt
+        do {
+            let response = try await HTTPClient.shared.execute(request, timeout: .seconds(120))
+            status = response.status.code
+            body = try await response.body.collect(upTo: 1 << 20)
+        } catch { throw VerbFailure("cannot reach the manager at \(url): \(error)", status: 1) }
+        guard status == 200 else {
+            throw VerbFailure("the manager at \(url) answered \(status): \(String(buffer: body))", status: 1)
+        }
+        return Array(body.readableBytesView)
+    }
+
+    /// Without a running manager: takes the lock and writes the state that the journal gives.
+    private static func write(_ data: DataDirectory) throws -> String {
+        let lock = try DirectoryLock(data.journalPath, on: data.fileSystem)
+        defer { lock.release() }
+        let outcome = try Replay.state(at: .now, in: data.journal)
+        guard outcome.unread == nil else {
+            throw VerbFailure("the journal ends in an unfinished write: start the manager once, it cuts it", status: 1)
+        }
+        if try OwedRowsCheck.owes(data) {
+            throw VerbFailure("result rows may be owed since the last snapshot: start the manager once, it writes them", status: 1)
+        }
+        try SnapshotService.write(outcome.state, to: data, paced: false)
+        return "{\"seq\":\(outcome.state.position),\"tasks\":\(outcome.state.taskCount)}\n"
+    }
+}
+
+/// Whether a snapshot could pass rows that are owed: completions with a result after the last good one.
+enum OwedRowsCheck {
+    static func owes(_ data: DataDirectory) throws -> Bool {
+        var from = LogPosition(1)
+        if try data.fileSystem.metadata(data.stateFile) != nil,
+            case .success(let state) = Result(catching: { try StateDecoder.state(try readWholeFile(data.stateFile, on: data.fileSystem)) })
+        {
+            from = state.position.next
+        }
+        var owes = false
+        try LogReader(data.journal, from: from, prefetching: true).forEach { line throws(JournalError) in
+            do throws(EventError) {
+                let event = try EventView(line.body)
+                owes = event.result != nil && (event.kind == .completed || event.kind == .result)
+            } catch { return true }
+            return !owes
+        }
+        return owes
+    }
+}
+
+/// The line in `journal/lock`.
+enum LockLine {
+    /// The HTTP address of the manager that runs on a directory; nil where none does.
+    static func url(_ data: DataDirectory) -> String? {
+        do {
+            guard try data.fileSystem.metadata(data.lockFile) != nil else { return nil }
+            let bytes = try readWholeFile(data.lockFile, on: data.fileSystem)
+            var address: String?
+            try bytes.withUnsafeBufferPointer { buffer in
+                var reader = JSONReader(buffer)
+                try reader.object { key, reader throws(JSONError) in
+                    if key == "http", !reader.takeNull() { address = try reader.string() } else if key != "http" { try reader.skip() }
+                }
+            }
+            return address.map { "http://\($0)" }
+        } catch { return nil }  // no line that can be read: no manager to ask
+    }
+}

@@ -1,0 +1,137 @@
+import ArgumentParser
+import EventLog
+import Foundation
+import Logging
+import Projections
+
+/// `--data-dir`, the same for every verb.
+struct DataOptions: ParsableArguments {
+    @Option(name: .customLong("data-dir"), help: "The data directory (MANAGER_DATA_DIR; default: the current one).")
+    var directory: String?
+
+    /// The directory's paths.
+    var data: DataDirectory {
+        DataDirectory(directory ?? ProcessInfo.processInfo.environment["MANAGER_DATA_DIR"] ?? ".")
+    }
+
+    /// The directory, which must hold a journal or a state file. For verbs that only read.
+    func existing() throws -> DataDirectory {
+        let data = data
+        guard try data.fileSystem.metadata(data.path)?.isDirectory == true else {
+            throw VerbFailure("there is no directory \(data.path)", status: 1)
+        }
+        return data
+    }
+}
+
+/// The moment that a reading verb looks at.
+struct MomentOptions: ParsableArguments {
+    @Option(help: "As of this time: ISO 8601 (without zone: UTC), now, or -90m.", transform: { $0 })
+    var at: String?
+
+    @Option(help: "As of exactly this event.")
+    var seq: String?
+
+    func moment() throws -> Moment {
+        do { return try MomentText.moment(at: at, seq: seq) } catch { throw ValidationError("\(error)") }
+    }
+}
+
+/// Why a verb ends, with its exit status.
+struct VerbFailure: Error {
+    let text: String
+    let status: Int32
+
+    init(_ text: String, status: Int32) {
+        self.text = text
+        self.status = status
+    }
+}
+
+/// Where verbs write, and how they end.
+enum Terminal {
+    /// Writes bytes to standard output, all of them; a closed pipe ends the program quietly.
+    static func write(_ bytes: [UInt8]) {
+        var done = 0
+        while done < bytes.count {
+            let count = bytes[done...].withUnsafeBytes { Foundation.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            if count < 0 {
+                if errno == EINTR { continue }
+                exit(errno == EPIPE ? 0 : 1)
+            }
+            done += count
+        }
+    }
+
+    /// Writes a line to standard error.
+    static func complain(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+
+    /// Runs a verb's body: failures become a sentence on standard error and the contract's exit status.
+    static func ending(_ body: () async throws -> Void) async throws {
+        do { try await body() } catch let failure as VerbFailure {
+            complain("manager: \(failure.text)")
+            throw ExitCode(failure.status)
+        } catch let failure as StartFailure {
+            complain("manager: \(failure)")
+            throw ExitCode(failure.exitStatus)
+        } catch let error as JournalError {
+            let failure = StartFailure(error)
+            complain("manager: \(failure)")
+            throw ExitCode(failure.exitStatus)
+        } catch let error as FileError {
+            complain("manager: \(error)")
+            throw ExitCode(1)
+        } catch let error as SweepError {
+            complain("manager: \(error)")
+            throw ExitCode(1)
+        } catch let error as Rejection {
+            complain("manager: \(error)")
+            throw ExitCode(1)
+        }
+    }
+
+    /// True when standard output is a terminal whose colours are wanted.
+    static var hasColours: Bool {
+        isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
+    }
+
+    /// The log of a verb that stays: to standard error.
+    static func logger() -> Logger {
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        return Logger(label: "manager")
+    }
+
+    /// Warns where a moment lies beyond the journal's end.
+    static func warnBeyond(_ outcome: Replay.Outcome) {
+        if outcome.isBeyondEnd {
+            complain("manager: the moment lies beyond the journal's end; this is the newest state (seq \(outcome.state.position))")
+        }
+    }
+}
+
+/// Reads a directory's state at a moment: newest good snapshot and the events after it, where that is not too late.
+enum StateReader {
+    static func state(_ data: DataDirectory, at moment: Moment) throws(JournalError) -> Replay.Outcome {
+        let base = snapshot(data, at: moment)
+        guard let base, base.position > .zero else { return try Replay.state(at: moment, in: data.journal) }
+        var crc: UInt32?
+        try LogReader(data.journal, from: base.position).forEach { line throws(JournalError) in
+            crc = line.crc
+            return false
+        }
+        guard crc == base.crc else { return try Replay.state(at: moment, in: data.journal) }
+        return try Replay.state(at: moment, in: data.journal, from: base)
+    }
+
+    private static func snapshot(_ data: DataDirectory, at moment: Moment) -> ManagerState? {
+        do {
+            let state = try StateDecoder.state(try readWholeFile(data.stateFile, on: data.fileSystem))
+            switch moment {
+            case .now: return state
+            case .position(let position): return state.position <= position ? state : nil
+            // Events after the snapshot may carry its time too: they follow in the replay.
+            case .time(let time): return state.time.map { $0 <= time } ?? true ? state : nil
+            }
+        } catch { return nil }  // missing or damaged: the journal has everything
+    }
+}
