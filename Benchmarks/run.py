@@ -4,7 +4,8 @@
 Run:  make bench                                  everything, a few minutes after the build
       make bench options="--record"               and append the result to Benchmarks/RESULTS.md
       python3 Benchmarks/run.py [--only replay,steps,sync] [--runs 5] [--step-runs 3] [--seconds 3]
-                                [--events 2000000] [--work-dir .build/bench] [--skip-build] [--no-manager] [--record]
+                                [--events 2000000] [--work-dir .build/bench] [--skip-build | --manager PATH | --no-manager]
+                                [--record]
 
   replay  a sealed journal folded into the full state, against `gzip -dc | wc -c` and one core of zlib
   steps   durable steps of the workers' protocol at 1, 16 and 64 connections, against an ideal append server
@@ -289,14 +290,13 @@ def replay(report, programs, manager, work, events, runs):
         rows = []
         for name, (seconds, cpu, peak) in medians.items():
             samples = [s for s, _, _ in results[name]]
-            pipe = name.startswith("gzip")
             rows.append(
                 [
                     f"`{name}`" if not name.startswith("zlib") else name,
                     f"{seconds:.3f}", f"{min(samples):.3f} – {max(samples):.3f}", f"{cpu:.2f}",
                     ratio(seconds, base), ratio(seconds, floor),
                     f"{facts['events'] / seconds / 1e6:.2f}", f"{facts['line_bytes'] / seconds / 1e6:.0f}",
-                    "" if pipe else f"{peak:.0f}",
+                    f"{peak:.0f}" if name.startswith("manager") else "",
                 ]
             )  # fmt: skip
         report.table(["", f"s (of {runs})", "range", "CPU s", "× gzip -dc", "× zlib", "M events/s", "MB/s", "peak MB"], rows)
@@ -425,6 +425,7 @@ def arguments():
     parser.add_argument("--connections", default="1,16,64", help="connection counts, by commas (1,16,64)")
     parser.add_argument("--work-dir", type=Path, default=ROOT / ".build" / "bench", help="on the disk to measure (.build/bench)")
     parser.add_argument("--skip-build", action="store_true", help="use the release build that stands")
+    parser.add_argument("--manager", type=Path, help="measure this binary, build none")
     parser.add_argument("--no-manager", action="store_true", help="the references alone")
     parser.add_argument("--record", action="store_true", help="append the result to Benchmarks/RESULTS.md")
     given = parser.parse_args()
@@ -440,7 +441,7 @@ def main():
     work = given.work_dir.resolve()
     work.mkdir(parents=True, exist_ok=True)
     programs = build_programs(work)
-    manager = None if given.no_manager else build_manager(given.skip_build)
+    manager = None if given.no_manager else given.manager.resolve() if given.manager else build_manager(given.skip_build)
     report = Report()
     report.line(f"## {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC")
     report.line()

@@ -6,8 +6,10 @@ extension LocalJournalStore {
     static let archiveLevel: Int32 = 6
 
     public func archive() throws(JournalError) -> Bool {
-        let newest = active.withLock { $0?.name }
-        guard let name = try directory.segments().first(where: { !$0.isCompressed && $0 != newest }), newest != nil
+        // The active segment is asked for before the files are listed: a segment that is begun in between is later
+        // than it and never taken for a sealed one.
+        guard let newest = active.withLock({ $0?.name }),
+            let name = try directory.segments().first(where: { !$0.isCompressed && $0.first < newest.first })
         else { return false }
         let compressed = SegmentName(first: name.first, isCompressed: true)
         do throws(FileError) {

@@ -28,10 +28,14 @@ public struct JSONReader {
     /// The offset of the next byte.
     public private(set) var at = 0
     private var depth = 0
-    private var isFirst = true
+    private let isForm: Bool
 
-    /// Reads from the beginning of `bytes`.
-    public init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
+    /// Reads from the beginning of `bytes`. `formOnly`: only the standard's grammar counts; duplicate keys and lone
+    /// surrogates pass. To tell broken JSON from a value that makes no sense.
+    public init(_ bytes: UnsafeBufferPointer<UInt8>, formOnly: Bool = false) {
+        self.bytes = bytes
+        isForm = formOnly
+    }
 
     /// Calls `body` with each key of the object that comes next; it must read the value.
     public mutating func object(
@@ -45,7 +49,7 @@ public struct JSONReader {
             skipSpace()
             let start = at
             let key = try string()
-            guard seen.insert(key).inserted else { throw JSONError("the key \"\(key)\" stands twice", offset: start) }
+            guard seen.insert(key).inserted || isForm else { throw JSONError("the key \"\(key)\" stands twice", offset: start) }
             skipSpace()
             guard take(58) else { throw JSONError("a colon is missing", offset: at) }
             try body(key, &self)
@@ -144,7 +148,7 @@ public struct JSONReader {
                     skipSpace()
                     let inside = try rawString()
                     let key = String(decoding: unescapedJSON(UnsafeBufferPointer(rebasing: bytes[inside])), as: UTF8.self)
-                    guard seen.insert(key).inserted else {
+                    guard seen.insert(key).inserted || isForm else {
                         throw JSONError("the key \"\(key)\" stands twice", offset: inside.lowerBound - 1)
                     }
                     if !isFirst { out.append(44) }
@@ -258,9 +262,28 @@ public struct JSONReader {
             guard at + 4 < bytes.count,
                 (1...4).allSatisfy({ Character(Unicode.Scalar(bytes[at + $0])).isHexDigit && bytes[at + $0] < 128 })
             else { throw JSONError("\\u needs four hex digits", offset: at) }
+            if !isForm { try checkSurrogate() }
             at += 4
         default: throw JSONError("an unknown escape", offset: at)
         }
+    }
+
+    /// A high surrogate must be followed by a low one, and no low one may stand alone: it is no character.
+    private func checkSurrogate() throws(JSONError) {
+        func unit(_ start: Int) -> UInt32? {
+            guard start + 4 <= bytes.count else { return nil }
+            return UInt32(String(decoding: bytes[start..<(start + 4)], as: UTF8.self), radix: 16)
+        }
+        guard let value = unit(at + 1), (0xD800..<0xE000).contains(value) else { return }
+        if value >= 0xDC00 {
+            let isSecond = at >= 7 && bytes[at - 7] == 92 && bytes[at - 6] == 117
+            if isSecond, let high = unit(at - 5), (0xD800..<0xDC00).contains(high) { return }
+        } else if at + 6 < bytes.count, bytes[at + 5] == 92, bytes[at + 6] == 117, let low = unit(at + 7),
+            (0xDC00..<0xE000).contains(low)
+        {
+            return
+        }
+        throw JSONError("half of a surrogate pair stands alone", offset: at)
     }
 
     private mutating func number() throws(JSONError) -> Range<Int> {

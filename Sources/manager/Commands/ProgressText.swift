@@ -34,7 +34,9 @@ struct RunRate: Sendable {
             return
         }
         samples.append((seconds, done))
-        while samples.count > 2, samples[1].seconds < seconds - Self.windowSeconds || samples.count > Self.maximumSamples {
+        while samples.count > 2,
+            samples[1].seconds < seconds - Self.windowSeconds || samples.count > Self.maximumSamples
+        {
             samples.removeFirst()
         }
     }

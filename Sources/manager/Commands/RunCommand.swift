@@ -11,7 +11,7 @@ struct RunCommand: AsyncParsableCommand {
         discussion:
             "Example: manager run sweep.yaml --workers 2 -- python3 train.py --width {width_factor} --seed {seed}")
 
-    @Argument(help: "Sweep files.") var sweeps: [String]
+    @Argument(help: "The sweep file, or a pattern in quotes.") var sweep: String
     @Option(help: "How many programs run at once.") var workers = 1
     @OptionGroup var dataOptions: DataOptions
     @Option(help: "The size at which a journal segment is sealed.") var segmentBytes = "64MiB"
@@ -25,7 +25,7 @@ struct RunCommand: AsyncParsableCommand {
             }
             let data = dataOptions.data
             let logger = Terminal.logger()
-            let files = try SweepReading.read(sweeps, in: data, logger: logger)
+            let files = try SweepReading.read([sweep], in: data, logger: logger)
             let command = command.isEmpty ? nil : command
             do throws(CommandTemplateError) {
                 for phase in files.flatMap(\.phases) { try CommandTemplate.validate(phase.points, fallback: command) }

@@ -66,7 +66,9 @@ struct RunSummary: Sendable {
         let rows = workers.map { worker -> [String] in
             let ended = worker.completed + worker.failed
             let mean = ended > 0 ? ProgressText.fixed(worker.busySeconds / Double(ended), decimals: 2) : "-"
-            let busy = wallSeconds > 0 ? ProgressText.fixed(min(100, 100 * worker.busySeconds / wallSeconds), decimals: 0) : "-"
+            let busy =
+                wallSeconds > 0
+                ? ProgressText.fixed(min(100, 100 * worker.busySeconds / wallSeconds), decimals: 0) : "-"
             return [worker.name, String(worker.completed), String(worker.failed), mean, busy]
         }
         return TextTable.lines(header: ["Worker", "Done", "Failed", "Mean s", "Busy %"], rows: rows)

@@ -52,7 +52,8 @@ struct Outbox: Sendable {
     static let maximumResultFileBytes: Int64 = 4 << 20
 
     /// Opens the outbox, making its directory where it is missing. Throws where it cannot, or without /proc.
-    init(_ directory: String, on fileSystem: any FileSystem, processes: ProcessTable = ProcessTable()) throws(FileError) {
+    init(_ directory: String, on fileSystem: any FileSystem, processes: ProcessTable = ProcessTable()) throws(FileError)
+    {
         try fileSystem.createDirectories(directory)
         self.directory = try canonicalPath(directory)
         self.fileSystem = fileSystem
@@ -118,7 +119,7 @@ struct Outbox: Sendable {
     }
 
     func removeIfPresent(_ path: String) throws(FileError) {
-        do throws(FileError) { try fileSystem.remove(path) } catch where error.isNotFound {}
+        do throws(FileError) { try fileSystem.remove(path) } catch  where error.isNotFound {}
     }
 
     private func write(_ bytes: [UInt8], to path: String) throws(FileError) {

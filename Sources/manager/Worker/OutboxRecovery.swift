@@ -25,8 +25,9 @@ enum OutboxError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .file(let error): error.description
         case .processesRemain(let pids):
-            "programs left behind do not end even by SIGKILL (process \(pids.map(String.init).joined(separator: ", "))): "
-                + "they may wait for a device; end them, or restart the machine, then run again"
+            "programs left behind do not end even by SIGKILL "
+                + "(process \(pids.map(String.init).joined(separator: ", "))): they may wait for a device; "
+                + "end them, or restart the machine, then run again"
         }
     }
 }
@@ -90,6 +91,7 @@ extension Outbox {
         let start = clock.now
         var known: Set<ProcessTable.Entry> = []
         var signal = SIGTERM
+        var kills = 0
         while true {
             let found = await onThread(named: "outbox-search") { processesLeft(recorded: recorded) }
             let left = try found.outOfOutbox()
@@ -97,9 +99,11 @@ extension Outbox {
             // Each is told once to end, also those that were forked meanwhile; SIGKILL is sent again and again.
             send(signal, to: signal == SIGKILL ? left : left.subtracting(known))
             known.formUnion(left)
+            if signal == SIGKILL { kills += 1 }
             let waited = start.duration(to: clock.now)
             if waited >= grace { signal = SIGKILL }
-            if waited >= grace + .seconds(10) { throw .processesRemain(left.map(\.pid).sorted()) }
+            // Counted too, not only timed: on a starved machine a single look may take seconds.
+            if kills >= 50 && waited >= grace + .seconds(10) { throw .processesRemain(left.map(\.pid).sorted()) }
             do { try await Task.sleep(for: .milliseconds(20)) } catch {
                 // Cancelled: the programs still end before anything new starts, only sooner.
                 signal = SIGKILL
@@ -116,7 +120,9 @@ extension Outbox {
             let user = geteuid()
             let leaders = Set(
                 everybody.filter { entry in
-                    recorded.contains { $0.bootID == bootID && $0.pid == entry.pid && $0.startTicks == entry.startTicks }
+                    recorded.contains {
+                        $0.bootID == bootID && $0.pid == entry.pid && $0.startTicks == entry.startTicks
+                    }
                 }.map(\.pid))
             let ours = everybody.filter { entry in
                 guard entry.isAlive, !ourselves.contains(entry.pid) else { return false }

@@ -92,7 +92,13 @@ struct ProcessTable: Sendable {
         do throws(FileError) {
             let file = try fileSystem.open("\(root)/\(name)", .read)
             defer { file.close() }
-            return try readBytes(of: file, at: 0, count: count)
+            // Most are short; a long one is read again from its beginning, since it may have changed meanwhile.
+            var room = min(count, 4096)
+            while true {
+                let bytes = try readBytes(of: file, at: 0, count: room)
+                if bytes.count < room || room == count { return bytes }
+                room = min(count, room * 8)
+            }
         } catch {
             // ENOENT, ESRCH: it ended between the listing and the look. EACCES, EPERM: another user's.
             return nil

@@ -73,6 +73,7 @@ struct ProgramRunner: Sendable {
 
     private func start(_ launch: ProgramLaunch, worker: String, control: ProgramControl) async -> End {
         let program = launch.commandLine
+        let began = ContinuousClock.now
         do {
             let result = try await Subprocess.run(
                 launch.configuration, input: .none,
@@ -81,7 +82,7 @@ struct ProgramRunner: Sendable {
             ) { execution in
                 let child = execution.processIdentifier
                 return await onThread(named: "program-\(child.value)") {
-                    watch(launch, pid: child.value, pidDescriptor: child.processDescriptor, worker, control)
+                    watch(launch, child.value, child.processDescriptor, since: began, worker, control)
                 }
             }
             return await onThread(named: "program-end") {
@@ -96,12 +97,13 @@ struct ProgramRunner: Sendable {
 
     /// Blocks from the process' start to the end of its group.
     private func watch(
-        _ launch: ProgramLaunch, pid: pid_t, pidDescriptor: Int32, _ worker: String, _ control: ProgramControl
+        _ launch: ProgramLaunch, _ pid: pid_t, _ pidDescriptor: Int32, since start: ContinuousClock.Instant,
+        _ worker: String, _ control: ProgramControl
     ) -> ProgramSupervisor.Observation {
         let timeout = launch.task.timeoutSeconds.map { Duration.seconds(min($0, 1e9)) }
         var supervisor = ProgramSupervisor(
-            pid: pid, pidDescriptor: pidDescriptor, launch: launch, control: control, processes: outbox.processes,
-            plan: EndingPlan(timeout: timeout, grace: settings.grace))
+            pid: pid, pidDescriptor: pidDescriptor, start: start, launch: launch, control: control,
+            processes: outbox.processes, plan: EndingPlan(timeout: timeout, grace: settings.grace))
         var trouble: FileError?
         do throws(FileError) {
             try outbox.record(RunningChild(pid: pid, worker: worker, reference: launch.task.reference, in: outbox))

@@ -48,7 +48,7 @@ struct ProgramSupervisor {
     var log: ProgramLog
 
     private let clock = ContinuousClock()
-    private let start = ContinuousClock.now
+    private let start: ContinuousClock.Instant
     private var tail = OutputTail(capacityBytes: ProgramOutcome.maximumErrorBytes)
     private var openStreams: Set<FileDescriptor> = []
     private var endedAfter: Duration?
@@ -61,11 +61,12 @@ struct ProgramSupervisor {
     /// What may stand in a pipe at the end; more comes from somebody who left the group and goes on writing.
     private static let drainBytes = 4 << 20
 
-    /// Begins the watch: the program's time runs from here.
+    /// Begins the watch of a program that was started at `start`: its time runs from there.
     init(
-        pid: pid_t, pidDescriptor: Int32, launch: ProgramLaunch, control: ProgramControl, processes: ProcessTable,
-        plan: EndingPlan
+        pid: pid_t, pidDescriptor: Int32, start: ContinuousClock.Instant, launch: ProgramLaunch,
+        control: ProgramControl, processes: ProcessTable, plan: EndingPlan
     ) {
+        self.start = start
         self.pid = pid
         self.pidDescriptor = pidDescriptor
         output = launch.output.readEnd

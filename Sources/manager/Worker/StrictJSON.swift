@@ -175,8 +175,10 @@ private struct Reader {
         case UInt8(ascii: "t"): try literal("true")
         case UInt8(ascii: "f"): try literal("false")
         case UInt8(ascii: "n"): try literal("null")
-        case let digit? where digit == UInt8(ascii: "-") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit): try number()
-        case UInt8(ascii: "N"), UInt8(ascii: "I"): throw fault("NaN and Infinity are no JSON (write null, or leave it out)")
+        case let digit? where digit == UInt8(ascii: "-") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit):
+            try number()
+        case UInt8(ascii: "N"), UInt8(ascii: "I"):
+            throw fault("NaN and Infinity are no JSON (write null, or leave it out)")
         default: throw fault("a value is wanted")
         }
     }

@@ -45,11 +45,13 @@ extension WorkerConnection {
         do throws(Rejection) {
             switch request.type {
             case "add":
+                guard request.hasTasks else { throw Rejection(.invalid, "add needs tasks, a list") }
                 let decided = try processor.add(request.tasks, actor: Self.actor, willCommit: true)
                 answer(id, WorkerAnswer.added(decided.answer), at: decided.position)
             case "claim": try claim(request, id)
-            case "complete", "fail", "return": report(request, id)
-            case "heartbeat": heartbeat(request, id)
+            case "complete", "fail", "return", "heartbeat":
+                guard request.hasItems else { throw Rejection(.invalid, "\(request.type) needs items, a list") }
+                if request.type == "heartbeat" { heartbeat(request, id) } else { report(request, id) }
             case "auth": answer(id, WorkerAnswer.acknowledged, at: .zero)
             default: decideOld(request, id)
             }
@@ -138,14 +140,20 @@ extension WorkerConnection {
         @Sendable func line(_ answers: [Result<Bool, Rejection>]) -> [UInt8] {
             WorkerAnswer.done(zip(names, answers).map { WorkerAnswer.heartbeat($0, $1) })
         }
-        let stops = beat.answer.contains { (try? $0.get()) ?? true }
+        let stops = beat.answer.contains { answer in
+            if case .success(let cancel) = answer { cancel } else { true }
+        }
         guard request.waitSeconds > 0, !stops else { return answer(id, line(beat.answer), at: beat.position) }
         let eventLoop = loop.eventLoop
         let box = NIOLoopBound(self, eventLoop: eventLoop)
         let (processor, worker) = (processor, request.worker)
         @Sendable func finish() {
             let now = processor.heartbeat(worker: worker, items)
-            box.value.answer(id, line(now.answer), at: now.position)
+            // An attempt that was taken when the wait began and has ended since: its program is to stop.
+            let answers = now.answer.map { answer -> Result<Bool, Rejection> in
+                if case .failure = answer { .success(true) } else { answer }
+            }
+            box.value.answer(id, line(answers), at: now.position)
         }
         let waiter = processor.waitForStop(
             worker: worker ?? "", request.items.map { AttemptReference(task: $0.task, attempt: $0.attempt ?? 0) }

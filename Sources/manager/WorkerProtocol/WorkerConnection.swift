@@ -133,6 +133,7 @@ final class WorkerConnection: ChannelInboundHandler {
     private func readLines() {
         var start = 0
         while mode == .fast, let newline = input[max(start, scanned)...].firstIndex(of: 10) {
+            guard newline - start <= Limits.lineBytes else { return refuse("a line has more than 8 MiB") }
             if newline > start { decide(UnsafeRange(start, newline)) }
             start = newline + 1
             scanned = start
@@ -171,7 +172,7 @@ final class WorkerConnection: ChannelInboundHandler {
     /// Whether the bytes are no JSON at all, rather than a request of a wrong form.
     private func isBrokenJSON(_ range: UnsafeRange) -> Bool {
         input.withUnsafeBufferPointer { bytes in
-            var reader = JSONReader(UnsafeBufferPointer(rebasing: bytes[range.start..<range.end]))
+            var reader = JSONReader(UnsafeBufferPointer(rebasing: bytes[range.start..<range.end]), formOnly: true)
             do throws(JSONError) {
                 try reader.skip()
                 try reader.finish()

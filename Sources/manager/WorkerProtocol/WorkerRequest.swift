@@ -14,6 +14,8 @@ struct WorkerRequest: Sendable {
     var heartbeatSeconds: Double?
     var items: [Item] = []
     var tasks: [TaskSpec] = []
+    var hasTasks = false
+    var hasItems = false
 
     /// One of several reports in a request.
     struct Item: Sendable {
@@ -51,7 +53,11 @@ struct WorkerRequest: Sendable {
             var items: [Item] = []
             try reader.array { reader throws(JSONError) in items.append(try Self.item(&reader)) }
             self.items = items
-        case "tasks": tasks = try TaskRequest.specs(&reader)
+            hasItems = true
+        case "tasks":
+            guard try reader.kind() == .array else { throw JSONError("tasks must be a list", offset: reader.at) }
+            tasks = try TaskRequest.specs(&reader)
+            hasTasks = true
         default: try reader.skip()
         }
     }
