@@ -70,7 +70,11 @@ def measured(command, cwd, keep_output):
     with sink, open(cwd / "err.tmp", "w+b") as errors:
         begin = time.perf_counter()
         process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=sink, stderr=errors, env=ENVIRONMENT)
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            raise
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
@@ -460,7 +464,14 @@ def main():
         print(f"Appended to {results.relative_to(ROOT)}")
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    # Both end the blocks that started servers, and so the servers.
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)
     try:
         main()
     except (Failure, subprocess.CalledProcessError, subprocess.TimeoutExpired) as failure:

@@ -13,7 +13,8 @@ public final class DirectoryLock: Sendable {
             file = try fileSystem.open(path, .update)
             guard try file.tryLock() else {
                 let line = String(decoding: try readBytes(of: file, at: 0, count: 4096), as: UTF8.self)
-                throw JournalError.locked(path: directory, holder: line.split(separator: "\n").first.map(String.init) ?? "unknown")
+                throw JournalError.locked(
+                    path: directory, holder: line.split(separator: "\n").first.map(String.init) ?? "unknown")
             }
         } catch let error as FileError {
             throw .file(error)

@@ -28,7 +28,8 @@ final class LocalFile: File {
         let fd = descriptor.withLock { $0 }
         var done = 0
         while done < bytes.count {
-            let count = pwrite(fd, bytes.baseAddress?.advanced(by: done), bytes.count - done, off_t(offset) + off_t(done))
+            let count = pwrite(
+                fd, bytes.baseAddress?.advanced(by: done), bytes.count - done, off_t(offset) + off_t(done))
             if count < 0 {
                 if errno == EINTR { continue }
                 throw failure("write")

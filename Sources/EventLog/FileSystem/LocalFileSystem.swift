@@ -5,6 +5,7 @@ public struct LocalFileSystem: FileSystem {
     /// Makes the door; it holds nothing.
     public init() {}
 
+    /// See `FileSystem.open`.
     public func open(_ path: String, _ mode: OpenMode) throws(FileError) -> any File {
         let flags: Int32 =
             switch mode {
@@ -17,6 +18,7 @@ public struct LocalFileSystem: FileSystem {
         return LocalFile(path: path, descriptor: descriptor)
     }
 
+    /// See `FileSystem.list`.
     public func list(_ directory: String) throws(FileError) -> [String] {
         guard let handle = opendir(directory) else {
             throw FileError(operation: "list", path: directory, errno: errno)
@@ -32,6 +34,7 @@ public struct LocalFileSystem: FileSystem {
         return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 
+    /// See `FileSystem.metadata`.
     public func metadata(_ path: String) throws(FileError) -> FileMetadata? {
         var status = stat()
         guard stat(path, &status) == 0 else {
@@ -45,6 +48,7 @@ public struct LocalFileSystem: FileSystem {
             permissions: UInt16(truncatingIfNeeded: status.st_mode & 0o7777))
     }
 
+    /// See `FileSystem.createDirectories`.
     public func createDirectories(_ path: String) throws(FileError) {
         if let existing = try metadata(path) {
             guard existing.isDirectory else { throw FileError(operation: "create", path: path, errno: ENOTDIR) }
@@ -58,18 +62,22 @@ public struct LocalFileSystem: FileSystem {
         try syncDirectory(parent)
     }
 
+    /// See `FileSystem.rename`.
     public func rename(_ from: String, to: String) throws(FileError) {
         guard Glibc.rename(from, to) == 0 else { throw FileError(operation: "rename", path: from, errno: errno) }
     }
 
+    /// See `FileSystem.link`.
     public func link(_ from: String, to: String) throws(FileError) {
         guard Glibc.link(from, to) == 0 else { throw FileError(operation: "link", path: to, errno: errno) }
     }
 
+    /// See `FileSystem.remove`.
     public func remove(_ path: String) throws(FileError) {
         guard unlink(path) == 0 else { throw FileError(operation: "remove", path: path, errno: errno) }
     }
 
+    /// See `FileSystem.syncDirectory`.
     public func syncDirectory(_ path: String) throws(FileError) {
         let descriptor = try retryingInterrupts("open", path) {
             Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -78,6 +86,7 @@ public struct LocalFileSystem: FileSystem {
         guard fsync(descriptor) == 0 else { throw FileError(operation: "sync", path: path, errno: errno) }
     }
 
+    /// See `FileSystem.freeBytes`.
     public func freeBytes(_ path: String) throws(FileError) -> Int64 {
         var status = statvfs()
         guard statvfs(path, &status) == 0 else {

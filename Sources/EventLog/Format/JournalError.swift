@@ -67,6 +67,7 @@ public struct JournalDamage: Error, Sendable, Equatable, CustomStringConvertible
         self.detail = detail
     }
 
+    /// The text for people.
     public var description: String {
         var place = "journal/\(file)"
         if let line { place += ", line \(line)" }

@@ -35,7 +35,8 @@ public struct LogLine {
     public init?(_ bytes: UnsafeBufferPointer<UInt8>) {
         guard let base = bytes.baseAddress, bytes.count >= 63, let crc = Self.validChecksum(bytes) else { return nil }
         // {"seq":N,"time":"2025-12-19T23:10:15.123456Z","type"…
-        guard base[0] == 123, base[1] == 34, base[2] == 115, base[3] == 101, base[4] == 113, base[5] == 34, base[6] == 58
+        guard base[0] == 123, base[1] == 34, base[2] == 115, base[3] == 101, base[4] == 113, base[5] == 34,
+            base[6] == 58
         else { return nil }
         var at = 7
         var seq: UInt64 = 0

@@ -17,7 +17,9 @@ public struct LogPosition: Sendable, Hashable, Comparable, CustomStringConvertib
     /// The position before this one; zero stays zero.
     public var previous: LogPosition { LogPosition(rawValue == 0 ? 0 : rawValue - 1) }
 
+    /// Earlier is less.
     public static func < (left: LogPosition, right: LogPosition) -> Bool { left.rawValue < right.rawValue }
 
+    /// The text for people.
     public var description: String { String(rawValue) }
 }

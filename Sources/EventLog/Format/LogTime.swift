@@ -18,6 +18,7 @@ public struct LogTime: Sendable, Hashable, Comparable, CustomStringConvertible {
         return LogTime(microseconds: Int64(clock.tv_sec) * 1_000_000 + Int64(clock.tv_nsec) / 1000)
     }
 
+    /// Earlier is less.
     public static func < (left: LogTime, right: LogTime) -> Bool { left.microseconds < right.microseconds }
 
     /// The moment so many seconds later.
@@ -30,6 +31,7 @@ public struct LogTime: Sendable, Hashable, Comparable, CustomStringConvertible {
         Double(microseconds - earlier.microseconds) / 1_000_000
     }
 
+    /// The text for people.
     public var description: String {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.writtenBytes)

@@ -181,7 +181,8 @@ struct LineChecker {
     }
 
     private func missing(before found: LogPosition, at offset: Int64) -> JournalError {
-        damage(.missingSegment, at: offset, "the journal begins at seq \(found): \(from) to \(found.previous) are missing")
+        damage(
+            .missingSegment, at: offset, "the journal begins at seq \(found): \(from) to \(found.previous) are missing")
     }
 
     private func damage(_ kind: JournalDamage.Kind, at offset: Int64, _ detail: String) -> JournalError {

@@ -62,7 +62,8 @@ final class SegmentSequence: @unchecked Sendable {  // handed over whole to the 
                 name = names.last { $0.first <= wanted } ?? names.first
             } else {
                 // An exact successor, else (something is missing) the next one, which the checker will name.
-                name = names.last { $0.first <= wanted && $0.first > (opened ?? .zero) && $0.first == wanted }
+                name =
+                    names.last { $0.first <= wanted && $0.first > (opened ?? .zero) && $0.first == wanted }
                     ?? names.first { $0.first > wanted }
             }
             guard let name else { return false }

@@ -28,6 +28,22 @@ public struct TailFacts: Sendable, Equatable {
     public var snapshotBeyond: SnapshotMark?
     /// True where the last event is `stopped` and a good state file stands at exactly it.
     public var isCleanStop: Bool
+
+    /// Puts the facts together.
+    public init(
+        firstBad: FirstBad, lastGood: LogPosition, badBytes: Int64, endsInsideCommand: Bool, hasValidLineAfter: Bool,
+        syncedAfter: LogPosition?, writesCarrySynced: Bool, snapshotBeyond: SnapshotMark?, isCleanStop: Bool
+    ) {
+        self.firstBad = firstBad
+        self.lastGood = lastGood
+        self.badBytes = badBytes
+        self.endsInsideCommand = endsInsideCommand
+        self.hasValidLineAfter = hasValidLineAfter
+        self.syncedAfter = syncedAfter
+        self.writesCarrySynced = writesCarrySynced
+        self.snapshotBeyond = snapshotBeyond
+        self.isCleanStop = isCleanStop
+    }
 }
 
 /// A snapshot's place: its position and file.

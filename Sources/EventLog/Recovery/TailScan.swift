@@ -31,7 +31,8 @@ struct TailScan {
         sizeBytes = bytes.count
         let headerEnd = bytes.firstIndex(of: 10) ?? bytes.count
         let header = bytes.withUnsafeBufferPointer { SegmentHeader(UnsafeBufferPointer(rebasing: $0[..<headerEnd])) }
-        guard let header, headerEnd < bytes.count, header.format > SegmentHeader.currentFormat || header.first == file.first
+        guard let header, headerEnd < bytes.count,
+            header.format > SegmentHeader.currentFormat || header.first == file.first
         else {
             throw .damage(
                 JournalDamage(

@@ -76,7 +76,8 @@ final class GzipInflater {
 
     init(checkingTrailers: Bool) {
         checksTrailers = checkingTrailers
-        precondition(czlib_inflate_init2(&stream, checkingTrailers ? 31 : -15) == Z_OK, "zlib cannot start: out of memory")
+        precondition(
+            czlib_inflate_init2(&stream, checkingTrailers ? 31 : -15) == Z_OK, "zlib cannot start: out of memory")
     }
 
     deinit { inflateEnd(&stream) }
@@ -111,5 +112,12 @@ final class GzipInflater {
         case Z_OK, Z_BUF_ERROR: return .going
         default: return .corrupt(stream.msg.map { String(cString: $0) } ?? "no gzip data")
         }
+    }
+}
+
+/// Any bytes as one gzip member; members one after the other are one gzip file.
+public func gzipMember(_ bytes: [UInt8]) -> [UInt8] {
+    bytes.withUnsafeBufferPointer {
+        GzipMember.compress($0, first: .zero, time: LogTime(microseconds: 0), level: 6)
     }
 }

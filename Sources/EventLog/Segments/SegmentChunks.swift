@@ -35,7 +35,8 @@ final class SegmentChunks {
         self.file = file
         self.checksTrailers = checkingTrailers
         self.lineOffset = 0
-        if name.isCompressed, let position, position > name.first { try skip(to: position) }
+        guard let position, position > name.first else { return }
+        if name.isCompressed { try skip(to: position) } else { try seek(to: position) }
     }
 
     /// The next chunk; nil at the end. Of a plain file that still grows, a later call may return more.
@@ -119,7 +120,9 @@ final class SegmentChunks {
             if !insideMember { try enterMember() }
             let inflater = inflater ?? GzipInflater(checkingTrailers: checksTrailers)
             self.inflater = inflater
-            let step = input.withUnsafeBufferPointer { inflater.step($0, taken: &inputTaken, into: buffer, made: &made) }
+            let step = input.withUnsafeBufferPointer {
+                inflater.step($0, taken: &inputTaken, into: buffer, made: &made)
+            }
             switch step {
             case .going: continue
             case .corrupt(let words): throw damage("not gzip data: \(words)")
@@ -179,6 +182,37 @@ final class SegmentChunks {
         fileOffset = at
         // What the uncompressed offset is, only inflating would tell: report offsets from here on as unknown.
         if at > 0 { lineOffset = Int64.min / 2 }
+    }
+
+    /// Finds by halving where in a plain file to begin: at a line that does not lie behind the position.
+    private func seek(to position: LogPosition) throws(JournalError) {
+        var low: Int64 = 0
+        var high: Int64
+        do { high = try file.sizeBytes() } catch { throw .file(error) }
+        while high - low > Int64(Self.chunkBytes) {
+            let middle = low + (high - low) / 2
+            guard let line = try firstLine(after: middle, before: high), line.position <= position else {
+                high = middle
+                continue
+            }
+            low = line.offset
+        }
+        fileOffset = low
+        lineOffset = low
+    }
+
+    /// The first whole event behind an offset; nil where none begins before `end`.
+    private func firstLine(after offset: Int64, before end: Int64) throws(JournalError) -> (
+        offset: Int64, position: LogPosition
+    )? {
+        let bytes: [UInt8]
+        do { bytes = try readBytes(of: file, at: offset, count: 64 << 10) } catch { throw .file(error) }
+        guard let before = bytes.firstIndex(of: 10), let last = bytes[(before + 1)...].firstIndex(of: 10) else {
+            return nil
+        }
+        let position = bytes[(before + 1)..<last].withUnsafeBufferPointer { LogLine($0)?.position }
+        let start = offset + Int64(before) + 1
+        return position.flatMap { start < end ? (start, $0) : nil }
     }
 
     private func entry(at offset: Int64) throws(JournalError) -> GzipMember.Entry? {

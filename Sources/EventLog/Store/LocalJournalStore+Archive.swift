@@ -5,6 +5,7 @@ extension LocalJournalStore {
     /// zlib's level for sealing in the background; compaction recompresses better.
     static let archiveLevel: Int32 = 6
 
+    /// See `JournalStore.archive`.
     public func archive() throws(JournalError) -> Bool {
         // The active segment is asked for before the files are listed: a segment that is begun in between is later
         // than it and never taken for a sealed one.

@@ -44,6 +44,7 @@ public final class LocalJournalStore: JournalStore {
 
     var fileSystem: any FileSystem { directory.fileSystem }
 
+    /// See `JournalStore.open`.
     public func open(_ hints: RecoveryHints) throws(JournalError) -> OpenedJournal {
         do {
             try fileSystem.createDirectories(directory.path)
@@ -64,6 +65,7 @@ public final class LocalJournalStore: JournalStore {
         return try Recovery(store: self, name: newest, hints: hints).run()
     }
 
+    /// See `JournalStore.append`.
     public func append(_ lines: [UInt8], last: LogPosition) throws(JournalError) {
         var failure: FileError?
         active.withLock { active in
@@ -79,8 +81,10 @@ public final class LocalJournalStore: JournalStore {
         if let failure { throw .file(failure) }
     }
 
+    /// See `JournalStore.entries`.
     public func entries(from position: LogPosition) -> LogReader { LogReader(directory, from: position) }
 
+    /// See `JournalStore.seal`.
     public func seal(next: LogPosition) throws(JournalError) -> Bool {
         hashAppended()
         guard let old = active.withLock({ $0 }) else { preconditionFailure("seal of a journal that is not open") }
@@ -95,6 +99,7 @@ public final class LocalJournalStore: JournalStore {
         return true
     }
 
+    /// See `JournalStore.close`.
     public func close() {
         active.withLock {
             $0?.file.close()
@@ -154,7 +159,9 @@ public final class LocalJournalStore: JournalStore {
             try fileSystem.syncDirectory(directory.path)
             var hash = SHA256()
             hash.update(data: bytes)
-            adopt(name, file, header, size: Int64(bytes.count), reservedEnd: reserved, hash: hash, last: header.first.previous)
+            adopt(
+                name, file, header, size: Int64(bytes.count), reservedEnd: reserved, hash: hash,
+                last: header.first.previous)
         } catch { throw .file(error) }
     }
 
@@ -182,12 +189,15 @@ public final class LocalJournalStore: JournalStore {
         return 0
     }
 
-    private func continueAfterSealed(_ first: LogPosition, _ hints: RecoveryHints) throws(JournalError) -> OpenedJournal {
+    private func continueAfterSealed(_ first: LogPosition, _ hints: RecoveryHints) throws(JournalError) -> OpenedJournal
+    {
         var hash = SHA256()
         var number: UInt64 = 0
         var lastTime: LogTime?
         let name = SegmentName(first: first, isCompressed: true)
-        guard let file = try directory.open(name) else { throw .file(FileError(operation: "open", path: name.text, errno: 2)) }
+        guard let file = try directory.open(name) else {
+            throw .file(FileError(operation: "open", path: name.text, errno: 2))
+        }
         let chunks = try SegmentChunks(name, file: file, checkingTrailers: true)
         while let chunk = try chunks.next() {
             for line in chunk.bytes.split(separator: 10, omittingEmptySubsequences: true) {

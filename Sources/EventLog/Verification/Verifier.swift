@@ -74,7 +74,10 @@ public struct Verifier {
         var at = 0
         var unhashed = 0
         func hashUp(to end: Int, _ hash: inout SHA256) {
-            if end > unhashed { hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[unhashed..<end])) }
+            if end > unhashed {
+                hash.update(
+                    bufferPointer: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[unhashed..<end]))
+            }
             unhashed = end
         }
         while at < bytes.count, let newline = bytes[at...].firstIndex(of: 10) {
@@ -96,7 +99,9 @@ public struct Verifier {
         let previous = segment == 0 ? SegmentHeader.noPrevious : hexString(hash.finalize())
         if segment > 0 || header.segment == 1 {
             guard header.previousSHA256 == previous else {
-                throw broken("the hash of the segment before it is \(previous), the header says \(header.previousSHA256)", header, offset)
+                throw broken(
+                    "the hash of the segment before it is \(previous), the header says \(header.previousSHA256)",
+                    header, offset)
             }
             guard header.segment == segment + 1 else {
                 throw broken("segment \(header.segment) follows segment \(segment)", header, offset)
@@ -110,6 +115,7 @@ public struct Verifier {
     private func broken(_ detail: String, _ header: SegmentHeader, _ offset: Int64) -> JournalError {
         .damage(
             JournalDamage(
-                kind: .brokenChain, file: file?.text ?? "", byte: max(0, offset), position: header.first, detail: detail))
+                kind: .brokenChain, file: file?.text ?? "", byte: max(0, offset), position: header.first, detail: detail
+            ))
     }
 }

@@ -85,8 +85,10 @@ public final class LogWriter: Sendable {
             let reach = command.bytes.count + command.count * 128
             if state.segmentBytes >= segmentLimit && state.segmentHasEvents {
                 state.waiting.append(Batch(startsSegment: true))
-                state.segmentBytes = Int64(SegmentHeader(
-                    segment: 1_000_000, first: state.next, previousSHA256: SegmentHeader.noPrevious).encoded().count)
+                state.segmentBytes = Int64(
+                    SegmentHeader(
+                        segment: 1_000_000, first: state.next, previousSHA256: SegmentHeader.noPrevious
+                    ).encoded().count)
                 state.segmentHasEvents = false
             } else if state.waiting.isEmpty
                 || (state.waiting[state.waiting.count - 1].bytes.count + reach > Int(RecoveryTable.largestWriteBytes)

@@ -28,7 +28,9 @@ extension ManagerState {
         let samePhase = phaseNames.with(Int(phase(of: number))) { $0.elementsEqual(spec.phase.utf8) }
         guard samePhase else { throw conflict(id, "phase") }
         guard JSONEquality.equal(texts.bytes(task.config), spec.config) else { throw conflict(id, "config") }
-        guard JSONEquality.equal(words.with(Int(task.seed)) { Array($0) }, spec.seed) else { throw conflict(id, "seed") }
+        guard JSONEquality.equal(words.with(Int(task.seed)) { Array($0) }, spec.seed) else {
+            throw conflict(id, "seed")
+        }
         guard words.with(Int(task.outputDirectories), { Self.strings($0) }) == spec.outputDirectories else {
             throw conflict(id, "output_dirs")
         }

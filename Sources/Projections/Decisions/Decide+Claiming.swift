@@ -4,12 +4,18 @@ import EventLog
 extension ManagerState {
     /// What a worker says when it asks for tasks.
     public struct ClaimRequest: Sendable, Equatable {
+        /// The worker's name; nil where there is none.
         public var worker: String
+        /// How many at most.
         public var count: Int
+        /// The GPU's number.
         public var gpu: Int64?
+        /// The interval of heartbeats that the worker announced, in seconds.
         public var heartbeatSeconds: Double?
+        /// The machine's name.
         public var host: String?
 
+        /// Makes one from its parts.
         public init(worker: String, count: Int = 1) {
             self.worker = worker
             self.count = count
@@ -18,15 +24,25 @@ extension ManagerState {
 
     /// A task as it is handed out.
     public struct ClaimedTask: Sendable, Equatable {
+        /// The task's id.
         public var id: String
+        /// The phase's name.
         public var phase: String
+        /// The config, a JSON object.
         public var config: [UInt8]
+        /// The seed, as JSON.
         public var seed: [UInt8]
+        /// A JSON array of directories.
         public var outputDirectories: [String]
+        /// The attempt's number; 0: never assigned.
         public var attempt: UInt32
+        /// Seconds that the attempt may run; nil for no limit.
         public var timeoutSeconds: Double?
+        /// A JSON array of the program and its arguments.
         public var command: [String]?
+        /// The variables for the program.
         public var environment: [EnvironmentVariable]
+        /// The program's working directory.
         public var workingDirectory: String?
     }
 
@@ -94,7 +110,8 @@ extension ManagerState {
         func json(_ word: UInt32) -> [UInt8]? { word == TaskRecord.none ? nil : words.with(Int(word)) { Array($0) } }
         return ClaimedTask(
             id: ids.text(number), phase: phaseNames.text(Int(template.phase)), config: texts.bytes(task.config),
-            seed: json(task.seed) ?? [], outputDirectories: words.with(Int(task.outputDirectories)) { Self.strings($0) },
+            seed: json(task.seed) ?? [],
+            outputDirectories: words.with(Int(task.outputDirectories)) { Self.strings($0) },
             attempt: attempt,
             timeoutSeconds: json(template.timeout).flatMap { Double(String(decoding: $0, as: UTF8.self)) },
             command: json(template.command).map { $0.withUnsafeBufferPointer { Self.strings($0) } },
@@ -145,9 +162,13 @@ extension ManagerState {
 
     /// A running attempt and how long ago it was assigned.
     public struct RunningAttempt: Sendable, Equatable {
+        /// The task's id.
         public var task: String
+        /// The worker's name; nil where there is none.
         public var worker: String?
+        /// The attempt's number; 0: never assigned.
         public var attempt: UInt32
+        /// When it was assigned.
         public var assignedAt: LogTime
     }
 

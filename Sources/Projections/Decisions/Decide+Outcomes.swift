@@ -9,6 +9,7 @@ extension ManagerState {
         /// The attempt; nil: the worker's latest of the task.
         public var attempt: UInt32?
 
+        /// Makes one from its parts.
         public init(worker: String?, attempt: UInt32? = nil) {
             self.worker = worker
             self.attempt = attempt
@@ -27,12 +28,17 @@ extension ManagerState {
 
     /// Finds the attempt that a report speaks for. Throws 404 for an unknown task, 409 for a pair of worker and attempt
     /// that was never assigned. Attempt 0: this worker never had the task (only where no attempt was named).
-    func resolve(_ task: String, _ speaker: Speaker) throws(Rejection) -> (number: Int, worker: String?, attempt: UInt32) {
+    func resolve(_ task: String, _ speaker: Speaker) throws(Rejection) -> (
+        number: Int, worker: String?, attempt: UInt32
+    ) {
         guard let number = taskNumber(task) else { throw Rejection(.unknownTask, "there is no task \(task)") }
         let record = tasks[number]
         let pairs = knownAttempts(record)
         if let attempt = speaker.attempt {
-            guard let pair = pairs.last(where: { $0.attempt == attempt && (speaker.worker == nil || name($0.worker) == speaker.worker) })
+            guard
+                let pair = pairs.last(where: {
+                    $0.attempt == attempt && (speaker.worker == nil || name($0.worker) == speaker.worker)
+                })
             else {
                 throw Rejection(
                     .conflict,
@@ -110,7 +116,9 @@ extension ManagerState {
     }
 
     /// Whether a heartbeat's attempt is to go on: throws 409 where it is not running; true: its program is to stop.
-    public func decideHeartbeat(_ task: String, by speaker: Speaker) throws(Rejection) -> (attempt: UInt32, cancel: Bool) {
+    public func decideHeartbeat(_ task: String, by speaker: Speaker) throws(Rejection) -> (
+        attempt: UInt32, cancel: Bool
+    ) {
         let (number, _, attempt) = try resolve(task, speaker)
         if isRunning(number, attempt) { return (attempt, false) }
         if tasks[number].status == .cancelled, tasks[number].attempt == attempt { return (attempt, true) }

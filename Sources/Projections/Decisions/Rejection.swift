@@ -39,5 +39,6 @@ public struct Rejection: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// The text for people.
     public var description: String { detail }
 }

@@ -19,6 +19,7 @@ public enum Event: Sendable, Equatable {
     /// Something that a fold may skip: its type and its members as JSON, each with its key.
     case note(type: String, members: [(key: String, json: [UInt8])])
 
+    /// Equal when they say the same.
     public static func == (left: Event, right: Event) -> Bool {
         var a: [UInt8] = []
         var b: [UInt8] = []
@@ -29,15 +30,22 @@ public enum Event: Sendable, Equatable {
 
     /// A task given to a worker.
     public struct Assignment: Sendable, Equatable {
+        /// The task's id.
         public var task: String
+        /// The worker's name; nil where there is none.
         public var worker: String
+        /// The attempt's number; 0: never assigned.
         public var attempt: UInt32
+        /// The GPU's number.
         public var gpu: Int64?
+        /// The interval of heartbeats that the worker announced, in seconds.
         public var heartbeatSeconds: Double?
+        /// The machine's name.
         public var host: String?
         /// When it was really assigned, where that was before it came into this journal.
         public var since: LogTime?
 
+        /// Makes one from its parts.
         public init(task: String, worker: String, attempt: UInt32) {
             self.task = task
             self.worker = worker
@@ -47,20 +55,30 @@ public enum Event: Sendable, Equatable {
 
     /// What a worker may tell of a run that ended.
     public struct Provenance: Sendable, Equatable {
+        /// The machine's name.
         public var host: String?
+        /// The command line, shortened.
         public var program: String?
+        /// The exit status.
         public var exitCode: Int64?
+        /// The signal that ended it.
         public var signal: Int64?
+        /// Seconds from start to end.
         public var durationSeconds: Double?
+        /// The greatest resident set, in bytes.
         public var maxRSSBytes: Int64?
 
+        /// Makes one from its parts.
         public init() {}
     }
 
     /// A task that is complete.
     public struct Completion: Sendable, Equatable {
+        /// The task's id.
         public var task: String
+        /// The worker's name; nil where there is none.
         public var worker: String?
+        /// The attempt's number; 0: never assigned.
         public var attempt: UInt32
         /// `worker`, `csv` or `operator`.
         public var via: String = "worker"
@@ -68,8 +86,10 @@ public enum Event: Sendable, Equatable {
         public var result: [UInt8]?
         /// True for an attempt that was not running any more.
         public var isLate = false
+        /// Where it comes from.
         public var provenance = Provenance()
 
+        /// Makes one from its parts.
         public init(task: String, worker: String?, attempt: UInt32) {
             self.task = task
             self.worker = worker
@@ -79,12 +99,18 @@ public enum Event: Sendable, Equatable {
 
     /// An attempt that failed.
     public struct Failure: Sendable, Equatable {
+        /// The task's id.
         public var task: String
+        /// The worker's name; nil where there is none.
         public var worker: String?
+        /// The attempt's number; 0: never assigned.
         public var attempt: UInt32
+        /// The error's text.
         public var error: String
+        /// Where it comes from.
         public var provenance = Provenance()
 
+        /// Makes one from its parts.
         public init(task: String, worker: String?, attempt: UInt32, error: String) {
             self.task = task
             self.worker = worker

@@ -20,35 +20,61 @@ public struct EventView {
     public private(set) var kind = Kind.note
     /// The type's word.
     public private(set) var type = Bytes(start: nil, count: 0)
+    /// The task's id.
     public private(set) var task = Bytes(start: nil, count: 0)
+    /// The phase's name.
     public private(set) var phase = Bytes(start: nil, count: 0)
     /// The worker's name; nil where it is null or missing.
     public private(set) var worker: Bytes?
+    /// The attempt's number; 0: never assigned.
     public private(set) var attempt: UInt32 = 0
     /// JSON, as it stands in the line.
     public private(set) var config = Bytes(start: nil, count: 0)
+    /// The seed, as JSON.
     public private(set) var seed: Bytes?
+    /// A JSON array of directories.
     public private(set) var outputDirectories = Bytes(start: nil, count: 0)
+    /// A JSON array of phases.
     public private(set) var after: Bytes?
+    /// A JSON array of the program and its arguments.
     public private(set) var command: Bytes?
+    /// A JSON array of columns.
     public private(set) var key: Bytes?
+    /// The variables for the program.
     public private(set) var environment: Bytes?
+    /// The result, a JSON object.
     public private(set) var result: Bytes?
+    /// The program's working directory.
     public private(set) var workingDirectory: Bytes?
+    /// Seconds that an attempt may run, as JSON.
     public private(set) var timeout: Bytes?
+    /// Higher is claimed first.
     public private(set) var priority: Int64 = 0
+    /// How many failures are followed by another attempt.
     public private(set) var maxRetries: Int64 = Int64(TaskSpec.defaultMaxRetries)
+    /// The sweep point's counter.
     public private(set) var counter: Int64?
+    /// The error's text.
     public private(set) var error = Bytes(start: nil, count: 0)
+    /// The reason, a word.
     public private(set) var reason: Bytes?
+    /// When it was really assigned, where that was before it came into this journal.
     public private(set) var since: LogTime?
+    /// Who asked.
     public private(set) var actor: Bytes?
+    /// The interval of heartbeats that the worker announced, in seconds.
     public private(set) var heartbeatSeconds: Double?
+    /// The path of a result file.
     public private(set) var file = Bytes(start: nil, count: 0)
+    /// SHA-256 in hex.
     public private(set) var sha256 = Bytes(start: nil, count: 0)
+    /// How far a file was read, in bytes.
     public private(set) var fileBytes: Int64 = 0
+    /// The version of the program.
     public private(set) var version: Bytes?
+    /// The machine's name.
     public private(set) var host: Bytes?
+    /// The process's id.
     public private(set) var pid: Int64 = 0
 
     private var isNote = false
@@ -88,34 +114,73 @@ public struct EventView {
     private mutating func take(_ p: UnsafePointer<UInt8>, _ count: Int, _ value: Bytes) {
         switch count {
         case 3:
-            if Self.matches(p, "key") { key = value } else if Self.matches(p, "env") { environment = value }
-            else if Self.matches(p, "cwd") { workingDirectory = text(value) }
-            else if Self.matches(p, "pid") { pid = Self.integer(value) ?? 0 }
+            if Self.matches(p, "key") {
+                key = value
+            } else if Self.matches(p, "env") {
+                environment = value
+            } else if Self.matches(p, "cwd") {
+                workingDirectory = text(value)
+            } else if Self.matches(p, "pid") {
+                pid = Self.integer(value) ?? 0
+            }
         case 4:
-            if Self.matches(p, "type") { type = text(value) ?? type } else if Self.matches(p, "task") { task = text(value) ?? task }
-            else if Self.matches(p, "seed") { seed = value } else if Self.matches(p, "note") { isNote = value.first == 116 }
-            else if Self.matches(p, "host") { host = text(value) } else if Self.matches(p, "file") { file = text(value) ?? file }
+            if Self.matches(p, "type") {
+                type = text(value) ?? type
+            } else if Self.matches(p, "task") {
+                task = text(value) ?? task
+            } else if Self.matches(p, "seed") {
+                seed = value
+            } else if Self.matches(p, "note") {
+                isNote = value.first == 116
+            } else if Self.matches(p, "host") {
+                host = text(value)
+            } else if Self.matches(p, "file") {
+                file = text(value) ?? file
+            }
         case 5:
-            if Self.matches(p, "phase") { phase = text(value) ?? phase } else if Self.matches(p, "after") { after = value }
-            else if Self.matches(p, "error") { error = text(value) ?? error }
-            else if Self.matches(p, "actor") { actor = text(value) }
-            else if Self.matches(p, "bytes") { fileBytes = Self.integer(value) ?? 0 }
-            else if Self.matches(p, "since") { since = LogTime(jsonString: value) }
+            if Self.matches(p, "phase") {
+                phase = text(value) ?? phase
+            } else if Self.matches(p, "after") {
+                after = value
+            } else if Self.matches(p, "error") {
+                error = text(value) ?? error
+            } else if Self.matches(p, "actor") {
+                actor = text(value)
+            } else if Self.matches(p, "bytes") {
+                fileBytes = Self.integer(value) ?? 0
+            } else if Self.matches(p, "since") {
+                since = LogTime(jsonString: value)
+            }
         case 6:
-            if Self.matches(p, "worker") { worker = text(value) } else if Self.matches(p, "config") { config = value }
-            else if Self.matches(p, "result") { result = value } else if Self.matches(p, "reason") { reason = text(value) }
-            else if Self.matches(p, "sha256") { sha256 = text(value) ?? sha256 }
+            if Self.matches(p, "worker") {
+                worker = text(value)
+            } else if Self.matches(p, "config") {
+                config = value
+            } else if Self.matches(p, "result") {
+                result = value
+            } else if Self.matches(p, "reason") {
+                reason = text(value)
+            } else if Self.matches(p, "sha256") {
+                sha256 = text(value) ?? sha256
+            }
         case 7:
-            if Self.matches(p, "attempt") { attempt = UInt32(clamping: Self.integer(value) ?? 0) }
-            else if Self.matches(p, "command") { command = value }
-            else if Self.matches(p, "counter") { counter = Self.integer(value) }
-            else if Self.matches(p, "version") { version = text(value) }
+            if Self.matches(p, "attempt") {
+                attempt = UInt32(clamping: Self.integer(value) ?? 0)
+            } else if Self.matches(p, "command") {
+                command = value
+            } else if Self.matches(p, "counter") {
+                counter = Self.integer(value)
+            } else if Self.matches(p, "version") {
+                version = text(value)
+            }
         case 8: if Self.matches(p, "priority") { priority = Self.integer(value) ?? 0 }
         case 9: if Self.matches(p, "timeout_s") { timeout = value.first == 110 ? nil : value }
         case 11:
-            if Self.matches(p, "output_dirs") { outputDirectories = value }
-            else if Self.matches(p, "max_retries") { maxRetries = Self.integer(value) ?? maxRetries }
-            else if Self.matches(p, "heartbeat_s") {
+            if Self.matches(p, "output_dirs") {
+                outputDirectories = value
+            } else if Self.matches(p, "max_retries") {
+                maxRetries = Self.integer(value) ?? maxRetries
+            } else if Self.matches(p, "heartbeat_s") {
                 heartbeatSeconds = Double(String(decoding: value, as: UTF8.self))
             }
         default: return
@@ -126,7 +191,8 @@ public struct EventView {
     private mutating func text(_ value: Bytes) -> Bytes? {
         guard value.count >= 2, value[0] == 34 else { return nil }
         let inside = Bytes(rebasing: value[1..<(value.count - 1)])
-        guard let start = inside.baseAddress, cscan_string_stop(start, start + inside.count) != start + inside.count else {
+        guard let start = inside.baseAddress, cscan_string_stop(start, start + inside.count) != start + inside.count
+        else {
             return inside
         }
         let decoded = UnescapedText(unescapedJSON(inside))
@@ -161,9 +227,12 @@ public struct EventView {
             case 6: Self.matches(p, "failed") ? .failed : Self.matches(p, "result") ? .result : nil
             case 7: Self.matches(p, "started") ? .started : nil
             case 8:
-                Self.matches(p, "assigned") ? .assigned
-                    : Self.matches(p, "requeued") ? .requeued
-                        : Self.matches(p, "released") ? .released
+                Self.matches(p, "assigned")
+                    ? .assigned
+                    : Self.matches(p, "requeued")
+                        ? .requeued
+                        : Self.matches(p, "released")
+                            ? .released
                             : Self.matches(p, "extended") ? .extended : Self.matches(p, "csv_read") ? .csvRead : nil
             case 9: Self.matches(p, "completed") ? .completed : Self.matches(p, "cancelled") ? .cancelled : nil
             case 11: Self.matches(p, "prioritised") ? .prioritised : nil
@@ -173,7 +242,8 @@ public struct EventView {
             kind = known
         } else if !isNote {
             throw EventError(
-                problem: "an event of type '\(String(decoding: type, as: UTF8.self))', which this program does not know "
+                problem:
+                    "an event of type '\(String(decoding: type, as: UTF8.self))', which this program does not know "
                     + "and which is no note: use a newer manager")
         }
     }
@@ -205,5 +275,6 @@ public struct EventError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What is wrong.
     public let problem: String
 
+    /// The text for people.
     public var description: String { problem }
 }

@@ -5,7 +5,8 @@ extension ManagerState {
     func appendMore(to out: inout [UInt8]) {
         out.append(contentsOf: "{\"version\":\(StateEncoder.foldVersion),\"greatest_counter\":\(greatestCounter)".utf8)
         if let start {
-            out.append(contentsOf: ",\"started\":{\"seq\":\(start.position),\"time_us\":\(start.time),\"version\":".utf8)
+            out.append(
+                contentsOf: ",\"started\":{\"seq\":\(start.position),\"time_us\":\(start.time),\"version\":".utf8)
             appendJSONString(start.version, to: &out)
             out.append(contentsOf: ",\"host\":".utf8)
             appendJSONString(start.host, to: &out)

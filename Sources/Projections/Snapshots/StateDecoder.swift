@@ -12,6 +12,7 @@ public enum SnapshotProblem: Error, Sendable, Equatable, CustomStringConvertible
     /// The bytes are no such file: what is wrong.
     case malformed(String)
 
+    /// The text for people.
     public var description: String {
         switch self {
         case .checksum: "its checksum is wrong"

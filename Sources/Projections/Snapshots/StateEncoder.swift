@@ -27,7 +27,9 @@ public struct StateEncoder {
     /// The whole file as bytes.
     public static func bytes(_ state: ManagerState) -> [UInt8] {
         let collected = Collected()
-        do { try write(state) { collected.bytes += $0 } } catch { preconditionFailure("collecting bytes threw \(error)") }
+        do { try write(state) { collected.bytes += $0 } } catch {
+            preconditionFailure("collecting bytes threw \(error)")
+        }
         return collected.bytes
     }
 

@@ -66,7 +66,9 @@ struct StateReading {
     private static func time(_ reader: inout JSONReader) throws(JSONError) -> Int64? {
         if reader.takeNull() { return nil }
         var text = try reader.string()
-        let parsed = text.withUTF8 { $0.count == LogTime.writtenBytes ? $0.baseAddress.flatMap { LogTime(written: $0) } : nil }
+        let parsed = text.withUTF8 {
+            $0.count == LogTime.writtenBytes ? $0.baseAddress.flatMap { LogTime(written: $0) } : nil
+        }
         guard let parsed else { throw JSONError("no time", offset: reader.at) }
         return parsed.microseconds
     }
@@ -139,7 +141,9 @@ struct StateReading {
         try more.build(&state)
         var template = 0
         for (number, task) in tasks.enumerated() {
-            while template + 1 < more.templateRuns.count, more.templateRuns[template + 1].first <= number { template += 1 }
+            while template + 1 < more.templateRuns.count, more.templateRuns[template + 1].first <= number {
+                template += 1
+            }
             guard template < more.templateRuns.count,
                 Int(more.templateRuns[template].second) < state.templates.count
             else { throw JSONError("task \(task.id) has no template", offset: 0) }
@@ -161,7 +165,8 @@ extension ManagerState {
         record.template = template
         record.status = task.status
         record.worker = workerNumber(task.assignedTo)
-        record.completedBy = task.completedBy.map { workerNumber($0) } ?? (task.status == .complete ? record.worker : TaskRecord.none)
+        record.completedBy =
+            task.completedBy.map { workerNumber($0) } ?? (task.status == .complete ? record.worker : TaskRecord.none)
         record.assignedAt = task.assignedAt
         record.addedAt = task.addedAt
         record.finishedAt = task.finishedAt

@@ -50,7 +50,8 @@ extension ManagerState {
             losses[UInt32(number)] = nil
             move(number, to: .pending)
         case .extended:
-            tasks[number].outputDirectories = extendedDirectories(tasks[number].outputDirectories, event.outputDirectories)
+            tasks[number].outputDirectories = extendedDirectories(
+                tasks[number].outputDirectories, event.outputDirectories)
         case .prioritised:
             tasks[number].priority = Int32(clamping: event.priority)
             if tasks[number].status == .pending { claimOrder.add(number, of: self.tasks[number], gate: gate(number)) }
@@ -123,7 +124,7 @@ extension ManagerState {
         tasks[number].lastError = ByteArena.Reference()
         tasks[number].reason = TaskRecord.none
         tasks[number].completedBy = worker
-        if event.result != nil { tasks[number].hasResult = true }
+        tasks[number].hasResult = event.result != nil
         move(number, to: .complete)
     }
 
@@ -157,6 +158,7 @@ extension ManagerState {
         }
         tasks[number].worker = TaskRecord.none
         tasks[number].completedBy = TaskRecord.none
+        tasks[number].hasResult = false
         tasks[number].assignedAt = TaskRecord.never
         tasks[number].finishedAt = TaskRecord.never
         tasks[number].reason = TaskRecord.none

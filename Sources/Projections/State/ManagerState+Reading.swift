@@ -68,7 +68,8 @@ extension ManagerState {
     public func status(of id: String) -> TaskStatus? { taskNumber(id).map { tasks[$0].status } }
 
     /// What a result row needs of a task; nil for an unknown id.
-    public func resultContext(of id: String) -> (phase: String, seed: [UInt8], config: [UInt8], directories: [String])? {
+    public func resultContext(of id: String) -> (phase: String, seed: [UInt8], config: [UInt8], directories: [String])?
+    {
         guard let number = taskNumber(id) else { return nil }
         let task = tasks[number]
         return (
@@ -78,7 +79,9 @@ extension ManagerState {
     }
 
     /// A task's phase and config, by its place in the order of adding.
-    public func point(_ number: Int) -> (id: String, phase: String, config: [UInt8], directories: [String], isComplete: Bool) {
+    public func point(_ number: Int) -> (
+        id: String, phase: String, config: [UInt8], directories: [String], isComplete: Bool
+    ) {
         let task = tasks[number]
         return (
             ids.text(number), phaseNames.text(Int(phase(of: number))), texts.bytes(task.config),
@@ -98,14 +101,23 @@ extension ManagerState {
 
     /// What the events tell of one worker.
     public struct WorkerSummary: Sendable {
+        /// The worker's name.
         public var name: String
+        /// What it holds now.
         public var holding: [(task: String, attempt: UInt32)]
+        /// The time of its last event.
         public var lastEvent: LogTime
+        /// Attempts that completed.
         public var completed: Int64
+        /// Attempts that failed.
         public var failed: Int64
+        /// Seconds in which it held a task that ended.
         public var busySeconds: Double
+        /// The mean duration, in seconds; nil without any.
         public var meanSeconds: Double?
+        /// The median duration, in seconds.
         public var p50Seconds: Double?
+        /// The 95th percentile of durations, in seconds.
         public var p95Seconds: Double?
     }
 
@@ -153,7 +165,8 @@ extension ManagerState {
         return (0..<tasks.count).compactMap { number in
             let task = tasks[number]
             guard task.status != .complete else { return nil }
-            let error = task.hasError ? texts.with(task.lastError) { String(decoding: $0, as: UTF8.self) } : task.status.word
+            let error =
+                task.hasError ? texts.with(task.lastError) { String(decoding: $0, as: UTF8.self) } : task.status.word
             return (ids.text(number), error)
         }
     }

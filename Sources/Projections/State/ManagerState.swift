@@ -116,5 +116,6 @@ public struct StatusCounts: Sendable, Equatable {
     /// All tasks.
     public var total: Int { counts.0 + counts.1 + counts.2 + counts.3 + counts.4 + counts.5 }
 
+    /// Equal when they say the same.
     public static func == (left: Self, right: Self) -> Bool { left.counts == right.counts }
 }

@@ -11,6 +11,7 @@ public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
         self.offset = offset
     }
 
+    /// The text for people.
     public var description: String { "\(problem) at byte \(offset)" }
 }
 
@@ -49,7 +50,9 @@ public struct JSONReader {
             skipSpace()
             let start = at
             let key = try string()
-            guard seen.insert(key).inserted || isForm else { throw JSONError("the key \"\(key)\" stands twice", offset: start) }
+            guard seen.insert(key).inserted || isForm else {
+                throw JSONError("the key \"\(key)\" stands twice", offset: start)
+            }
             skipSpace()
             guard take(58) else { throw JSONError("a colon is missing", offset: at) }
             try body(key, &self)
@@ -147,7 +150,8 @@ public struct JSONReader {
                 while true {
                     skipSpace()
                     let inside = try rawString()
-                    let key = String(decoding: unescapedJSON(UnsafeBufferPointer(rebasing: bytes[inside])), as: UTF8.self)
+                    let key = String(
+                        decoding: unescapedJSON(UnsafeBufferPointer(rebasing: bytes[inside])), as: UTF8.self)
                     guard seen.insert(key).inserted || isForm else {
                         throw JSONError("the key \"\(key)\" stands twice", offset: inside.lowerBound - 1)
                     }
@@ -293,13 +297,17 @@ public struct JSONReader {
         guard at < bytes.count, (48...57).contains(bytes[at]) else { throw JSONError("a number is due", offset: start) }
         if bytes[at] == 48 { at += 1 } else { digits() }
         if take(46) {
-            guard at < bytes.count, (48...57).contains(bytes[at]) else { throw JSONError("a digit is missing", offset: at) }
+            guard at < bytes.count, (48...57).contains(bytes[at]) else {
+                throw JSONError("a digit is missing", offset: at)
+            }
             digits()
         }
         if at < bytes.count, bytes[at] | 32 == 101 {
             at += 1
             if at < bytes.count, bytes[at] == 43 || bytes[at] == 45 { at += 1 }
-            guard at < bytes.count, (48...57).contains(bytes[at]) else { throw JSONError("a digit is missing", offset: at) }
+            guard at < bytes.count, (48...57).contains(bytes[at]) else {
+                throw JSONError("a digit is missing", offset: at)
+            }
             digits()
         }
         if at < bytes.count, (48...57).contains(bytes[at]) { throw JSONError("a number begins with 0", offset: start) }

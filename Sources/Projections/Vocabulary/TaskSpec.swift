@@ -33,7 +33,10 @@ public struct TaskSpec: Sendable, Equatable {
     public static let defaultSeed: [UInt8] = Array("42".utf8)
 
     /// Makes a task with the defaults for all that is optional.
-    public init(id: String? = nil, phase: String, config: [UInt8], seed: [UInt8] = TaskSpec.defaultSeed, outputDirectories: [String]) {
+    public init(
+        id: String? = nil, phase: String, config: [UInt8], seed: [UInt8] = TaskSpec.defaultSeed,
+        outputDirectories: [String]
+    ) {
         self.id = id
         self.phase = phase
         self.config = config

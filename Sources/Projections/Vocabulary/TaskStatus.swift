@@ -66,7 +66,8 @@ public enum Bounds {
         if bytes.count > nameBytes { return "\(what) has \(bytes.count) bytes, at most \(nameBytes) are allowed" }
         if bytes.first == UInt8(ascii: ".") { return "\(what) '\(name)' begins with a dot" }
         if bytes.contains(where: { $0 < 32 || $0 == 127 || $0 == UInt8(ascii: "/") }) {
-            return "\(what) '\(name.filter { $0.asciiValue.map { $0 >= 32 } ?? true })' has a control character or a slash"
+            return
+                "\(what) '\(name.filter { $0.asciiValue.map { $0 >= 32 } ?? true })' has a control character or a slash"
         }
         if name.unicodeScalars.contains(where: { (0x80...0x9F).contains($0.value) }) {
             return "\(what) has a control character"
@@ -78,7 +79,9 @@ public enum Bounds {
     public static func problem(withDirectory path: String) -> String? {
         if path.isEmpty { return "an output directory is empty" }
         if path.utf8.first == UInt8(ascii: "/") { return "output directory '\(path)' is absolute; it must be relative" }
-        if path.split(separator: "/").contains("..") { return "output directory '\(path)' leads out of the data directory" }
+        if path.split(separator: "/").contains("..") {
+            return "output directory '\(path)' leads out of the data directory"
+        }
         if path.utf8.contains(where: { $0 < 32 || $0 == 127 }) { return "an output directory has a control character" }
         if path.utf8.count > 1000 { return "an output directory has more than 1000 bytes" }
         return nil

@@ -9,7 +9,8 @@ struct EventPainter {
     mutating func line(_ line: LogLine, _ event: EventView) -> String {
         let time = line.time.description.dropLast(4).replacing("T", with: " ")
         let type = String(decoding: event.type, as: UTF8.self)
-        var text = "\(dim(String(time)))  \(dim("#\(line.position)"))  \(colour(type))\(String(repeating: " ", count: max(1, 12 - type.count)))"
+        var text =
+            "\(dim(String(time)))  \(dim("#\(line.position)"))  \(colour(type))\(String(repeating: " ", count: max(1, 12 - type.count)))"
         if !event.task.isEmpty { text += String(decoding: event.task, as: UTF8.self) }
         if let worker = event.worker { text += "  \(String(decoding: worker, as: UTF8.self))" }
         if event.attempt > 0 { text += "  attempt \(event.attempt)" }
@@ -19,7 +20,9 @@ struct EventPainter {
             let last = String(decoding: event.error, as: UTF8.self).split(separator: "\n").last.map(String.init) ?? ""
             text += "  \(last.suffix(120))"
         }
-        if let host = event.host, event.kind == .started { text += "on \(String(decoding: host, as: UTF8.self)), pid \(event.pid)" }
+        if let host = event.host, event.kind == .started {
+            text += "on \(String(decoding: host, as: UTF8.self)), pid \(event.pid)"
+        }
         return text
     }
 

@@ -42,7 +42,9 @@ enum MomentText {
             bytes.removeLast()
         } else if bytes.count > 16, let sign = bytes[16...].lastIndex(where: { $0 == 43 || $0 == 45 }) {
             let zone = bytes[(sign + 1)...].filter { $0 != 58 }
-            guard zone.count == 4 || zone.count == 2, let number = Int64(String(decoding: zone, as: UTF8.self)) else { return nil }
+            guard zone.count == 4 || zone.count == 2, let number = Int64(String(decoding: zone, as: UTF8.self)) else {
+                return nil
+            }
             let minutes = zone.count == 2 ? number * 60 : number / 100 * 60 + number % 100
             offsetMinutes = bytes[sign] == 45 ? -minutes : minutes
             bytes.removeSubrange(sign...)

@@ -7,7 +7,8 @@ enum RunOutcome {
         data: DataDirectory, before: ManagerState, after: ManagerState, wallSeconds: Double
     ) throws -> RunSummary {
         var summary = RunSummary(
-            counts: RunCounts(after), retries: after.attemptTotal - before.attemptTotal - (RunCounts(after).done - RunCounts(before).done),
+            counts: RunCounts(after),
+            retries: after.attemptTotal - before.attemptTotal - (RunCounts(after).done - RunCounts(before).done),
             wallSeconds: wallSeconds, workers: rows(before, after))
         summary.retries = max(0, summary.retries)
         summary.failures = after.unfinished.map { RunSummary.Failure(task: $0.task, error: $0.why) }

@@ -35,6 +35,7 @@ final class RunProgress: Sendable {
         var counts = RunCounts()
         var drawnAt: Double?
         var drawnDone = 0
+        var drawn = RunCounts()
         var isBarShown = false
         var isFinished = false
     }
@@ -87,7 +88,9 @@ final class RunProgress: Sendable {
             guard !state.isFinished else { return }
             state.counts = counts
             state.rate.note(done: counts.done, atSeconds: now)
-            draw(&state, at: now, on: screen())
+            let screen = screen()
+            let isSaid = !screen.isTerminal && state.drawnAt != nil && state.drawn == counts
+            if !isSaid { draw(&state, at: now, on: screen) }
             if state.isBarShown { write("\n") }
             state.isFinished = true
         }
@@ -113,5 +116,6 @@ final class RunProgress: Sendable {
         state.isBarShown = screen.isTerminal
         state.drawnAt = now
         state.drawnDone = state.counts.done
+        state.drawn = state.counts
     }
 }

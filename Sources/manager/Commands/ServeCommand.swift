@@ -20,6 +20,14 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "When a silent attempt is given to another worker.") var staleAfter = "2h"
     @Option(help: "The size at which a journal segment is sealed.") var segmentBytes = "64MiB"
     @Option(help: "Losses in a row after which a task is held; 0: never.") var poisonAfter = 5
+    @Option(help: "How often the state is backed up into backups/.") var backupEvery = "10m"
+    @Option(help: "How many backups are kept.") var keepBackups = 48
+    @Option(help: "How often result files of others are read (this version does not read them yet).")
+    var csvEvery = "5s"
+    @Option(help: "More result files of others; repeatable (this version does not read them yet).")
+    var results: [String] = []
+    @Flag(help: "Start although the journal's last event lies more than a day in the future.")
+    var acceptClock = false
     @Flag(help: "End when nothing can become complete any more: 0 if all tasks are complete, else 1.")
     var exitWhenDone = false
 
@@ -33,12 +41,20 @@ struct ServeCommand: AsyncParsableCommand {
                 options.segmentBytes = try MomentText.sizeBytes(segmentBytes)
                 options.snapshotEvery = try MomentText.duration(snapshotEvery)
                 options.staleAfter = try MomentText.duration(staleAfter)
+                options.backupEvery = try MomentText.duration(backupEvery)
+                _ = try MomentText.duration(csvEvery)
             } catch { throw ValidationError("\(error)") }
             if poisonAfter < 0 { throw ValidationError("--poison-after \(poisonAfter) is negative") }
+            if keepBackups < 1 { throw ValidationError("--keep-backups \(keepBackups) is less than 1") }
             options.poisonAfter = poisonAfter
+            options.keepBackups = keepBackups
+            options.acceptsClock = acceptClock
             options.actor = CommandLineActor.name
             try data.fileSystem.createDirectories(data.path)
             let logger = Terminal.logger()
+            if !results.isEmpty {
+                logger.warning("--results is noted, but this version does not read result files of others yet")
+            }
             options.sweeps = try SweepReading.read(config, in: data, logger: logger)
             let interrupted = Interruption()
             let daemon = try await ManagerDaemon.start(options, logger: logger)
@@ -55,7 +71,9 @@ struct ServeCommand: AsyncParsableCommand {
             throw ValidationError("\(flag) \(text) is no HOST:PORT, such as 127.0.0.1:5080")
         }
         guard endpoint.isLoopback else {
-            throw ValidationError("\(flag) \(text) is not a loopback address: this version has no tokens and TLS yet, so it listens on this machine only")
+            throw ValidationError(
+                "\(flag) \(text) is not a loopback address: this version has no tokens and TLS yet, so it listens on this machine only"
+            )
         }
         return endpoint
     }

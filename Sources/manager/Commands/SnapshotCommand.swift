@@ -18,12 +18,24 @@ struct SnapshotCommand: AsyncParsableCommand {
     func run() async throws {
         try await Terminal.ending {
             let data = try dataOptions.existing()
-            let url = url ?? ProcessInfo.processInfo.environment["MANAGER_URL"] ?? LockLine.url(data)
-            if let url {
+            let named = url ?? ProcessInfo.processInfo.environment["MANAGER_URL"]
+            // The lock says whether a manager runs; its line alone may be a dead one's.
+            if named == nil, let lock = try Self.takeFreeLock(data) {
+                let text = try await onThread(named: "snapshot") { Result { try Self.write(data, lock) } }.get()
+                Terminal.write(Array(text.utf8))
+            } else if let url = named ?? LockLine.url(data) {
                 Terminal.write(try await Self.ask(url) + [10])
             } else {
-                Terminal.write(Array((try await onThread(named: "snapshot") { Result { try Self.write(data) } }.get()).utf8))
+                throw VerbFailure("the manager on \(data.path) is not ready yet: try again in a second", status: 1)
             }
+        }
+    }
+
+    /// The lock, or nil where a running manager holds it.
+    private static func takeFreeLock(_ data: DataDirectory) throws(JournalError) -> DirectoryLock? {
+        do throws(JournalError) { return try DirectoryLock(data.journalPath, on: data.fileSystem) } catch {
+            if case .locked = error { return nil }
+            throw error
         }
     }
 
@@ -44,15 +56,15 @@ struct SnapshotCommand: AsyncParsableCommand {
     }
 
     /// Without a running manager: takes the lock and writes the state that the journal gives.
-    private static func write(_ data: DataDirectory) throws -> String {
-        let lock = try DirectoryLock(data.journalPath, on: data.fileSystem)
+    private static func write(_ data: DataDirectory, _ lock: DirectoryLock) throws -> String {
         defer { lock.release() }
         let outcome = try Replay.state(at: .now, in: data.journal)
         guard outcome.unread == nil else {
             throw VerbFailure("the journal ends in an unfinished write: start the manager once, it cuts it", status: 1)
         }
         if try OwedRowsCheck.owes(data) {
-            throw VerbFailure("result rows may be owed since the last snapshot: start the manager once, it writes them", status: 1)
+            throw VerbFailure(
+                "result rows may be owed since the last snapshot: start the manager once, it writes them", status: 1)
         }
         try SnapshotService.write(outcome.state, to: data, paced: false)
         return "{\"seq\":\(outcome.state.position),\"tasks\":\(outcome.state.taskCount)}\n"
@@ -64,7 +76,9 @@ enum OwedRowsCheck {
     static func owes(_ data: DataDirectory) throws -> Bool {
         var from = LogPosition(1)
         if try data.fileSystem.metadata(data.stateFile) != nil,
-            case .success(let state) = Result(catching: { try StateDecoder.state(try readWholeFile(data.stateFile, on: data.fileSystem)) })
+            case .success(let state) = Result(catching: {
+                try StateDecoder.state(try readWholeFile(data.stateFile, on: data.fileSystem))
+            })
         {
             from = state.position.next
         }
@@ -91,7 +105,11 @@ enum LockLine {
             try bytes.withUnsafeBufferPointer { buffer in
                 var reader = JSONReader(buffer)
                 try reader.object { key, reader throws(JSONError) in
-                    if key == "http", !reader.takeNull() { address = try reader.string() } else if key != "http" { try reader.skip() }
+                    if key == "http", !reader.takeNull() {
+                        address = try reader.string()
+                    } else if key != "http" {
+                        try reader.skip()
+                    }
                 }
             }
             return address.map { "http://\($0)" }

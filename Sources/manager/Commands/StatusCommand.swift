@@ -16,7 +16,8 @@ struct StatusCommand: AsyncParsableCommand {
         try await Terminal.ending {
             let data = try dataOptions.existing()
             let moment = try momentOptions.moment()
-            let outcome = try await onThread(named: "replay") { Result { try StateReader.state(data, at: moment) } }.get()
+            let outcome = try await onThread(named: "replay") { Result { try StateReader.state(data, at: moment) } }
+                .get()
             Terminal.warnBeyond(outcome)
             if json {
                 Terminal.write(StatusJSON.bytes(outcome.state, now: LogTime.now()) + [10])

@@ -11,7 +11,7 @@ struct TailCommand: AsyncParsableCommand {
     @Option(name: .short, help: "The number of events at the end (10; with --from or --since: all).") var n: Int?
     @Flag(name: .short, help: "Follow: show what comes, until interrupted.") var follow = false
     @Option(help: "Events from this seq on.") var from: UInt64?
-    @Option(help: "Events not before this time.") var since: String?
+    @Option(parsing: .unconditional, help: "Events not before this time.") var since: String?
     @Option(help: "Only events of this type; repeatable.") var type: [String] = []
     @Option(help: "Only events of this task.") var task: String?
     @Option(help: "Only events of this worker.") var worker: String?

@@ -26,7 +26,7 @@ struct DataOptions: ParsableArguments {
 
 /// The moment that a reading verb looks at.
 struct MomentOptions: ParsableArguments {
-    @Option(help: "As of this time: ISO 8601 (without zone: UTC), now, or -90m.", transform: { $0 })
+    @Option(parsing: .unconditional, help: "As of this time: ISO 8601 (without zone: UTC), now, or -90m.")
     var at: String?
 
     @Option(help: "As of exactly this event.")
@@ -104,7 +104,9 @@ enum Terminal {
     /// Warns where a moment lies beyond the journal's end.
     static func warnBeyond(_ outcome: Replay.Outcome) {
         if outcome.isBeyondEnd {
-            complain("manager: the moment lies beyond the journal's end; this is the newest state (seq \(outcome.state.position))")
+            complain(
+                "manager: the moment lies beyond the journal's end; this is the newest state (seq \(outcome.state.position))"
+            )
         }
     }
 }

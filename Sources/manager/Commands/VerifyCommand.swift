@@ -35,7 +35,8 @@ struct VerifyCommand: AsyncParsableCommand {
         guard report.damage.isEmpty, state.position > .zero else { return report }
         if state.position > report.last {
             report.damage.append(
-                snapshotDamage("it stands at seq \(state.position), the journal ends at seq \(report.last)", state.position))
+                snapshotDamage(
+                    "it stands at seq \(state.position), the journal ends at seq \(report.last)", state.position))
         } else if report.crcs[state.position] != state.crc {
             report.damage.append(snapshotDamage("its last event is not the journal's", state.position))
         }
@@ -49,10 +50,12 @@ struct VerifyCommand: AsyncParsableCommand {
     private static func text(_ report: Verifier.Report) -> String {
         var text = ""
         for damage in report.damage { text += "\(damage)\n" }
-        text += "\(report.damage.isEmpty ? "ok" : "damaged"): \(report.events) events in \(report.segments) segments, last seq \(report.last)\n"
+        text +=
+            "\(report.damage.isEmpty ? "ok" : "damaged"): \(report.events) events in \(report.segments) segments, last seq \(report.last)\n"
         if let head = report.headSHA256 { text += "head hash: \(head)@\(report.last)\n" }
         if let tail = report.tail {
-            text += "an unfinished write of \(tail.bytes) bytes at the end of journal/\(tail.file) (byte \(tail.byte)): the next start cuts it\n"
+            text +=
+                "an unfinished write of \(tail.bytes) bytes at the end of journal/\(tail.file) (byte \(tail.byte)): the next start cuts it\n"
         }
         return text
     }
@@ -67,7 +70,8 @@ struct VerifyCommand: AsyncParsableCommand {
             "{\"kind\":\(quoted(item.kind.rawValue)),\"file\":\(quoted(item.file)),\"line\":\(item.line.map(String.init) ?? "null"),"
                 + "\"byte\":\(item.byte.map { String($0) } ?? "null"),\"seq\":\(item.position),\"detail\":\(quoted(item.detail))}"
         }
-        let tail = report.tail.map { "{\"file\":\(quoted($0.file)),\"byte\":\($0.byte),\"bytes\":\($0.bytes)}" } ?? "null"
+        let tail =
+            report.tail.map { "{\"file\":\(quoted($0.file)),\"byte\":\($0.byte),\"bytes\":\($0.bytes)}" } ?? "null"
         return "{\"ok\":\(report.damage.isEmpty),\"events\":\(report.events),\"segments\":\(report.segments),"
             + "\"last_seq\":\(report.last),\"head_sha256\":\(report.headSHA256.map(quoted) ?? "null"),\"tail\":\(tail),"
             + "\"damage\":[\(damage.joined(separator: ","))]}\n"

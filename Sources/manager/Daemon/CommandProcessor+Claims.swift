@@ -32,7 +32,9 @@ extension CommandProcessor {
         _ request: ManagerState.ClaimRequest, actor: String?, losingEarlier: Bool = false, willCommit: Bool = false,
         waits: (@Sendable ([ManagerState.ClaimedTask], LogPosition) -> Void)? = nil
     ) throws(Rejection) -> Claim {
-        if let problem = Bounds.problem(withName: request.worker, what: "worker_id") { throw Rejection(.invalid, problem) }
+        if let problem = Bounds.problem(withName: request.worker, what: "worker_id") {
+            throw Rejection(.invalid, problem)
+        }
         var refused: Rejection?
         let claim = core.withLock { core -> Claim in
             do throws(Rejection) {

@@ -92,7 +92,8 @@ extension CommandProcessor {
             case .completed(let done):
                 guard let result = done.result else { continue }
                 return results.owe(done.task, done.attempt, result, position, state)
-            case .result(let task, _, let attempt, let result): return results.owe(task, attempt, result, position, state)
+            case .result(let task, _, let attempt, let result):
+                return results.owe(task, attempt, result, position, state)
             default: continue
             }
         }

@@ -17,6 +17,11 @@ final class ManagerDaemon: Sendable {
         var snapshotEvery: Duration = .seconds(50)
         var staleAfter: Duration = .seconds(7200)
         var poisonAfter = 5
+        /// Nil: no backups.
+        var backupEvery: Duration?
+        var keepBackups = 48
+        /// Whether a last event far in the future is taken as it is.
+        var acceptsClock = true
         /// Who asked for the sweeps.
         var actor: String?
         /// Whether a start judges running attempts by their age; `run` settles them by its outbox.
@@ -60,7 +65,9 @@ final class ManagerDaemon: Sendable {
         var listener: WorkerListener?
         do {
             if let endpoint = options.workers {
-                listener = try await bind(endpoint, "--worker-listen") { try await WorkerListener(endpoint, warn: warn) }
+                listener = try await bind(endpoint, "--worker-listen") {
+                    try await WorkerListener(endpoint, warn: warn)
+                }
             }
             let parts = try await onThread(named: "startup") { Result { try load(options, warn: warn) } }.get()
             let snapshots = SnapshotService(data, parts.processor, last: parts.snapshotPosition)
@@ -92,7 +99,9 @@ final class ManagerDaemon: Sendable {
 
     private static func bind<T>(_ endpoint: Endpoint, _ flag: String, _ body: () async throws -> T) async throws -> T {
         do { return try await body() } catch {
-            throw StartFailure("cannot listen on \(endpoint) (\(error)): is another program using the port? Choose another with \(flag)")
+            throw StartFailure(
+                "cannot listen on \(endpoint) (\(error)): is another program using the port? Choose another with \(flag)"
+            )
         }
     }
 
@@ -102,8 +111,11 @@ final class ManagerDaemon: Sendable {
         let snapshotPosition: LogPosition?
     }
 
-    private static func load(_ options: Options, warn: @escaping @Sendable (String) -> Void) throws(StartFailure) -> Parts {
-        let results = ResultWriter(ResultFiles(dataDirectory: options.data.path, on: options.data.fileSystem), report: warn)
+    private static func load(_ options: Options, warn: @escaping @Sendable (String) -> Void) throws(StartFailure)
+        -> Parts
+    {
+        let results = ResultWriter(
+            ResultFiles(dataDirectory: options.data.path, on: options.data.fileSystem), report: warn)
         let startup = Startup(data: options.data, segmentBytes: options.segmentBytes, warn: warn)
         let loaded = try startup.run(results: results)
         let publisher = Publisher(durable: loaded.opened.last)
@@ -112,7 +124,9 @@ final class ManagerDaemon: Sendable {
             onDurable: { publisher.advance(to: $0) },
             onFailure: { error in
                 FileHandle.standardError.write(
-                    Data("manager: the journal cannot be written: \(error). Nothing acknowledged is lost; start again when the disk is well\n".utf8))
+                    Data(
+                        "manager: the journal cannot be written: \(error). Nothing acknowledged is lost; start again when the disk is well\n"
+                            .utf8))
                 _exit(1)
             })
         let processor = CommandProcessor(
@@ -124,18 +138,24 @@ final class ManagerDaemon: Sendable {
     /// The first events of this run and the lines that a start prints.
     private func begin(_ parts: Parts) throws {
         let before = processor.snapshot
+        try judgeClock(before.time)
         StartReport.say("Loaded state: \(before.taskCount) tasks, \(before.runningAttempts.count) assigned")
         let now = max(LogTime.now(), before.time ?? LogTime(microseconds: 0))
         processor.record([.started(version: Self.version, host: hostName(), pid: Int(getpid()))], actor: nil)
         if let cut = parts.opened.cut {
-            logger.warning("\(cut.bytes) bytes of an unfinished write were cut from the journal's end and kept in journal/\(cut.file)")
+            logger.warning(
+                "\(cut.bytes) bytes of an unfinished write were cut from the journal's end and kept in journal/\(cut.file)"
+            )
             processor.record([Self.note(cut)], actor: nil)
         }
         if options.judgesRunning {
             StaleCheck(processor: processor, staleAfter: options.staleAfter).atStart(now: now)
         }
-        let loaded = try SweepLoader(processor: processor, data: options.data).load(options.sweeps, actor: options.actor)
-        if loaded.gone > 0 { logger.notice("\(loaded.gone) tasks stand whose points are in no sweep file any more; they are kept") }
+        let loaded = try SweepLoader(processor: processor, data: options.data).load(
+            options.sweeps, actor: options.actor)
+        if loaded.gone > 0 {
+            logger.notice("\(loaded.gone) tasks stand whose points are in no sweep file any more; they are kept")
+        }
         processor.writer.waitUntilDurable(processor.snapshot.position)
         StartReport.say("Updating state with CSV completions...")
         StartReport.say("Initial status: \(processor.snapshot.progress)")
@@ -151,6 +171,18 @@ final class ManagerDaemon: Sendable {
                 processor.append(events, actor: "run", &core, false)
             }
         }
+    }
+
+    /// A last event in the future: somebody's clock is or was wrong, and times would stand still until then.
+    private func judgeClock(_ last: LogTime?) throws(StartFailure) {
+        guard let last, case let ahead = last.seconds(since: LogTime.now()), ahead > 60 else { return }
+        let text = "the journal's last event (\(last)) lies \(EventPainter.duration(ahead)) in the future"
+        guard ahead <= 86_400 || options.acceptsClock else {
+            throw StartFailure(
+                "\(text): set this machine's clock, or start with --accept-clock; events then carry that time until it is past"
+            )
+        }
+        logger.warning("\(text); events carry that time until it is past")
     }
 
     private static func note(_ cut: OpenedJournal.Cut) -> Event {
@@ -173,6 +205,7 @@ final class ManagerDaemon: Sendable {
     func run(exitWhenDone: Bool, until stopped: @escaping @Sendable () -> Bool) async {
         var nextSnapshot = ContinuousClock.now + options.snapshotEvery
         var nextStale = ContinuousClock.now + .seconds(1)
+        var nextBackup = options.backupEvery.map { ContinuousClock.now + $0 }
         while !stopped() {
             try? await Task.sleep(for: .milliseconds(100))
             let now = ContinuousClock.now
@@ -187,6 +220,10 @@ final class ManagerDaemon: Sendable {
                 nextSnapshot = now + options.snapshotEvery
                 await saveState()
             }
+            if let due = nextBackup, now >= due, let every = options.backupEvery {
+                nextBackup = now + every
+                await backUp()
+            }
             if exitWhenDone, processor.read({ $0.isDone }).answer { return }
         }
     }
@@ -198,9 +235,25 @@ final class ManagerDaemon: Sendable {
         }
     }
 
+    private func backUp() async {
+        let backups = Backups(options.data, keep: options.keepBackups)
+        let outcome = await onThread(named: "backup") { [processor] in
+            Result {
+                let state = processor.snapshot
+                processor.writer.waitUntilDurable(state.position)
+                if processor.results.isWritten(upTo: state.position) { try backups.write(state) }
+            }
+        }
+        if case .failure(let error) = outcome { logger.warning("no backup was written: \(error)") }
+    }
+
     /// The clean stop: ports closed, `stopped` written, the state saved at exactly that event.
     func stop() async throws {
-        guard isStopping.withLock({ let first = !$0; $0 = true; return first }) else { return }
+        guard
+            isStopping.withLock({
+                let first = !$0; $0 = true; return first
+            })
+        else { return }
         StartReport.say("Shutting down...")
         try await listener?.stop()
         await http.stop()

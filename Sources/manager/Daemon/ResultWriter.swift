@@ -44,7 +44,9 @@ final class ResultWriter: Sendable {
     }
 
     /// Makes the row of a completion and notes that it is owed from now on.
-    func owe(_ task: String, _ attempt: UInt32, _ result: [UInt8], _ position: LogPosition, _ state: ManagerState) -> OwedRow? {
+    func owe(_ task: String, _ attempt: UInt32, _ result: [UInt8], _ position: LogPosition, _ state: ManagerState)
+        -> OwedRow?
+    {
         guard let context = state.resultContext(of: task) else { return nil }
         self.state.withLock { _ = $0.unwritten.insert(position.rawValue) }
         return OwedRow(
@@ -75,9 +77,10 @@ final class ResultWriter: Sendable {
         }
         tell(outcome)
         state.withLock { state in
-            for index in outcome.owed {
-                state.late.append(rows[index])
-                state.unwritten.insert(rows[index].position.rawValue)
+            let owed = Set(outcome.owed)
+            for (index, row) in rows.enumerated() {
+                let isOwed = owed.contains(index)
+                if isOwed { state.late.append(row) } else { state.unwritten.remove(row.position.rawValue) }
             }
         }
         wake.open()
@@ -123,7 +126,11 @@ final class ResultWriter: Sendable {
         let owed = Set(outcome.owed)
         state.withLock { state in
             for (index, row) in rows.enumerated() {
-                if owed.contains(index) { state.late.append(row) } else { state.unwritten.remove(row.position.rawValue) }
+                if owed.contains(index) {
+                    state.late.append(row)
+                } else {
+                    state.unwritten.remove(row.position.rawValue)
+                }
             }
         }
         for waiting in batch { waiting.done() }

@@ -22,7 +22,8 @@ struct StaleCheck {
                         "Assignment of \(attempt.task) to \(attempt.worker ?? "nobody") (\(StartReport.hours(age)) hours ago) still valid"
                     )
                 } else {
-                    stale.append("Reassigning stale task \(attempt.task) (assigned \(StartReport.hours(age)) hours ago)")
+                    stale.append(
+                        "Reassigning stale task \(attempt.task) (assigned \(StartReport.hours(age)) hours ago)")
                     events = core.state.decideLoss(
                         attempt.task, attempt: attempt.attempt, .stale, poisonAfter: processor.poisonAfter)
                     processor.append(events, actor: "timer", &core, false)

@@ -95,11 +95,13 @@ struct Startup {
             if hasJournal { return state }
             throw .malformed("journal")
         } catch { problem = error }
-        let remedy = "put \(data.journalPath)/ back, or use another --data-dir, or move the state file away to start fresh"
+        let remedy =
+            "put \(data.journalPath)/ back, or use another --data-dir, or move the state file away to start fresh"
         switch problem {
         case .noJournalMember:
             throw StartFailure(
-                "\(data.stateFile) was written by another program (\(problem)): move it away, or use another --data-dir")
+                "\(data.stateFile) was written by another program (\(problem)): move it away, or use another --data-dir"
+            )
         case _ where !hasJournal:
             throw StartFailure(
                 "\(data.stateFile) stands here, but there is no journal beside it: \(remedy)", exitStatus: 2)
@@ -154,7 +156,8 @@ struct Startup {
             results.writeOwed(rows, outputDirectories: [])
         }
         do throws(JournalError) {
-            try LogReader(data.journal, from: base.position.next, prefetching: true).forEach { line throws(JournalError) in
+            try LogReader(data.journal, from: base.position.next, prefetching: true).forEach {
+                line throws(JournalError) in
                 do throws(EventError) {
                     let event = try EventView(line.body)
                     state.apply(event, at: line.position, time: line.time, crc: line.crc)

@@ -75,7 +75,8 @@ final class HTTPService: Sendable {
             let loaded = try ready()
             let read = loaded.processor.read { $0 }
             await loaded.processor.publisher.durable(read.position)
-            return JSONAnswer.json(StatusJSON.bytes(read.answer, now: LogTime.now(), workerAddress: loaded.workerAddress))
+            return JSONAnswer.json(
+                StatusJSON.bytes(read.answer, now: LogTime.now(), workerAddress: loaded.workerAddress))
         }
         router.get("/api/v1/workers") { [self] _, _ in
             let loaded = try ready()
@@ -120,7 +121,8 @@ final class HTTPService: Sendable {
         await loaded.processor.publisher.durable(read.position)
         switch moment {
         case .now: return JSONAnswer.json(StateEncoder.bytes(read.answer))
-        case .position(let position) where position >= read.position: return JSONAnswer.json(StateEncoder.bytes(read.answer))
+        case .position(let position) where position >= read.position:
+            return JSONAnswer.json(StateEncoder.bytes(read.answer))
         case .time(let time) where read.answer.time.map { time >= $0 } ?? true:
             return JSONAnswer.json(StateEncoder.bytes(read.answer))
         default: break

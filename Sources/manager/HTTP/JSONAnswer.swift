@@ -59,7 +59,8 @@ struct Gatekeeper<Context: RequestContext>: RouterMiddleware {
             throw Problem(.forbidden, "requests from the page \(origin) are not taken")
         }
         do { return try await next(request, context) } catch let error as HTTPError {
-            throw Problem(error.status, error.body ?? "\(request.method) \(request.uri.path): \(error.status.reasonPhrase)")
+            throw Problem(
+                error.status, error.body ?? "\(request.method) \(request.uri.path): \(error.status.reasonPhrase)")
         }
     }
 }

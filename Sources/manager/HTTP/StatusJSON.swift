@@ -59,13 +59,18 @@ enum StatusJSON {
                 out.append(contentsOf: "null,\"attempt\":null".utf8)
             }
             out.append(
-                contentsOf: ",\"last_seen\":\"\(seen)\",\"completed\":\(worker.completed),\"failed\":\(worker.failed)".utf8)
+                contentsOf: ",\"last_seen\":\"\(seen)\",\"completed\":\(worker.completed),\"failed\":\(worker.failed)"
+                    .utf8)
             for (name, value) in [
                 ("busy_s", worker.busySeconds), ("mean_s", worker.meanSeconds), ("p50_s", worker.p50Seconds),
                 ("p95_s", worker.p95Seconds),
             ] as [(String, Double?)] {
                 out.append(contentsOf: ",\"\(name)\":".utf8)
-                if let value { appendJSONNumber((value * 1e6).rounded() / 1e6, to: &out) } else { out.append(contentsOf: "null".utf8) }
+                if let value {
+                    appendJSONNumber((value * 1e6).rounded() / 1e6, to: &out)
+                } else {
+                    out.append(contentsOf: "null".utf8)
+                }
             }
             out.append(125)
         }

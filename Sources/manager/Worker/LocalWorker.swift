@@ -4,7 +4,7 @@ import Logging
 /// One slot of a worker: claims a task, runs its program, delivers the end, and again, until it is drained.
 ///
 /// The decisions are `WorkerState`'s; this carries them out. `run` may be called once. `drain` may be called from
-/// anywhere, at any time, more than once. All tasks that are started here have ended when `run` returns.
+/// anywhere, at any time, more than once. When `run` returns no program runs; a last heartbeat may still be on its way.
 actor LocalWorker {
     /// How a worker works.
     struct Settings: Sendable {

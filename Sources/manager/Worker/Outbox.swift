@@ -34,6 +34,7 @@ struct Outbox: Sendable {
     let processes: ProcessTable
     /// This start of this machine.
     let bootID: String
+    /// The door to the disk.
     let fileSystem: any FileSystem
 
     /// The kinds of files, as they end.
@@ -118,6 +119,7 @@ struct Outbox: Sendable {
         try fileSystem.syncDirectory(directory)
     }
 
+    /// Removes a file; none there is fine.
     func removeIfPresent(_ path: String) throws(FileError) {
         do throws(FileError) { try fileSystem.remove(path) } catch  where error.isNotFound {}
     }

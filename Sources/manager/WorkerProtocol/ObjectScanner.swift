@@ -21,7 +21,13 @@ struct ObjectScanner {
             let byte = bytes[scanned]
             scanned += 1
             if isInString {
-                if isEscaped { isEscaped = false } else if byte == 92 { isEscaped = true } else if byte == 34 { isInString = false }
+                if isEscaped {
+                    isEscaped = false
+                } else if byte == 92 {
+                    isEscaped = true
+                } else if byte == 34 {
+                    isInString = false
+                }
                 continue
             }
             switch byte {

@@ -60,7 +60,8 @@ enum WorkerAnswer {
     static func item(_ task: String, _ reported: CommandProcessor.Reported) -> [UInt8] {
         if let ignored = reported.ignored { return item(task, ignored) }
         return item(
-            task, reported.isDuplicate ? #","duplicate":true"# : #","ok":true"# + (reported.isLate ? #","late":true"# : ""))
+            task,
+            reported.isDuplicate ? #","duplicate":true"# : #","ok":true"# + (reported.isLate ? #","late":true"# : ""))
     }
 
     static func item(_ task: String, _ refused: Rejection) -> [UInt8] {

@@ -86,7 +86,9 @@ extension WorkerConnection {
         let box = NIOLoopBound(self, eventLoop: eventLoop)
         let processor = processor
         let whenFound: @Sendable ([ManagerState.ClaimedTask], LogPosition) -> Void = { tasks, position in
-            eventLoop.execute { box.value.answer(id, WorkerAnswer.tasks(tasks), at: position, claimed: tasks, worker: claim.worker) }
+            eventLoop.execute {
+                box.value.answer(id, WorkerAnswer.tasks(tasks), at: position, claimed: tasks, worker: claim.worker)
+            }
         }
         switch try processor.claim(
             claim, actor: Self.actor, willCommit: true, waits: request.waitSeconds > 0 ? whenFound : nil)
@@ -167,7 +169,9 @@ extension WorkerConnection {
 
     // MARK: - Answers that wait for rows
 
-    private func answer(_ id: UInt64, _ bytes: [UInt8], after decided: CommandProcessor.Decided<CommandProcessor.Reported>) {
+    private func answer(
+        _ id: UInt64, _ bytes: [UInt8], after decided: CommandProcessor.Decided<CommandProcessor.Reported>
+    ) {
         answer(id, bytes, afterRows: decided.answer.row.map { [$0] } ?? [], at: decided.position)
     }
 

@@ -98,7 +98,9 @@ struct WorkerRequest: Sendable {
     private static func attempt(_ reader: inout JSONReader) throws(JSONError) -> UInt32? {
         if reader.takeNull() { return nil }
         let value = try reader.integer()
-        guard let attempt = UInt32(exactly: value) else { throw JSONError("attempt is out of range", offset: reader.at) }
+        guard let attempt = UInt32(exactly: value) else {
+            throw JSONError("attempt is out of range", offset: reader.at)
+        }
         return attempt
     }
 
@@ -113,7 +115,9 @@ struct WorkerRequest: Sendable {
     /// A JSON object without insignificant white space; nil for null.
     private static func object(_ reader: inout JSONReader) throws(JSONError) -> [UInt8]? {
         if reader.takeNull() { return nil }
-        guard try reader.kind() == .object else { throw JSONError("the result must be a JSON object", offset: reader.at) }
+        guard try reader.kind() == .object else {
+            throw JSONError("the result must be a JSON object", offset: reader.at)
+        }
         var raw: [UInt8] = []
         try reader.compact(into: &raw)
         return raw
@@ -138,7 +142,9 @@ enum TaskRequest {
             case "task_id": spec.id = try reader.string()
             case "phase": spec.phase = try reader.string()
             case "config":
-                guard try reader.kind() == .object else { throw JSONError("config must be an object", offset: reader.at) }
+                guard try reader.kind() == .object else {
+                    throw JSONError("config must be an object", offset: reader.at)
+                }
                 try reader.compact(into: &spec.config)
             case "seed":
                 let kind = try reader.kind()
@@ -165,7 +171,9 @@ enum TaskRequest {
             default: try reader.skip()
             }
         }
-        if spec.config.isEmpty { throw JSONError("task '\(spec.id ?? "")' has no config; the task begins", offset: start) }
+        if spec.config.isEmpty {
+            throw JSONError("task '\(spec.id ?? "")' has no config; the task begins", offset: start)
+        }
         if spec.outputDirectories.isEmpty { spec.outputDirectories = ["results_\(spec.phase)"] }
         guard abs(spec.priority) <= Int(Int32.max) else {
             throw JSONError("priority is out of range", offset: reader.at)

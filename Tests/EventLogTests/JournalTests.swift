@@ -1,0 +1,141 @@
+import EventLog
+import Synchronization
+import Testing
+import TestSupport
+
+@Suite("The journal in files", .serialized)
+struct JournalTests {
+    private let scratch: TemporaryDirectory
+    private var directory: JournalDirectory { JournalDirectory(scratch.path + "/journal", on: LocalFileSystem()) }
+
+    init() throws { scratch = try TemporaryDirectory() }
+
+    private func open(segmentBytes: Int64 = 1 << 20) throws -> (LogWriter, OpenedJournal) {
+        let store = LocalJournalStore(directory, segmentBytes: segmentBytes)
+        let opened = try store.open(RecoveryHints())
+        let writer = LogWriter(
+            store, opened: opened, segmentBytes: segmentBytes, onDurable: { _ in },
+            onFailure: { Issue.record("the journal failed: \($0)") })
+        return (writer, opened)
+    }
+
+    private func positions() throws -> [UInt64] {
+        var found: [UInt64] = []
+        try LogReader(directory).forEach { line throws(JournalError) in
+            found.append(line.position.rawValue)
+            return true
+        }
+        return found
+    }
+
+    private func write(_ commands: Int, events: Int = 1, segmentBytes: Int64 = 1 << 20) throws {
+        let (writer, _) = try open(segmentBytes: segmentBytes)
+        for index in 0..<commands {
+            _ = writer.append(sampleCommand("command \(index)", events: events), time: LogTime.now())
+            if index % 7 == 0 { writer.commit() }
+        }
+        writer.close()
+    }
+
+    @Test("what was appended is read back in order, over restarts")
+    func appendAndRead() throws {
+        try write(20)
+        try write(5, events: 3)
+        #expect(try positions() == Array(1...35))
+    }
+
+    @Test("segments are sealed by size, compressed, and their chain holds")
+    func rotation() throws {
+        try write(600, segmentBytes: 4000)
+        #expect(try positions() == Array(1...600))
+        let names = try directory.segments()
+        #expect(names.count > 10)
+        var verifier = Verifier(directory)
+        let report = try verifier.run()
+        #expect(report.damage.isEmpty)
+        #expect(report.events == 600)
+        #expect(report.segments > 10)
+    }
+
+    @Test("sealing while segments are compressed loses nothing")
+    func rotationUnderLoad() throws {
+        let (writer, _) = try open(segmentBytes: 600)
+        for index in 0..<3000 {
+            _ = writer.append(sampleCommand("load \(index)"), time: LogTime.now())
+            if index % 3 == 0 { writer.waitUntilDurable(writer.durable) }
+            writer.commit()
+        }
+        writer.close()
+        #expect(try positions() == Array(1...3000))
+    }
+
+    @Test("cut at any byte of the last lines, the journal opens and keeps every whole command before the cut")
+    func cutAnywhere() throws {
+        try write(4, events: 2)
+        let name = try #require(try directory.segments().last)
+        let path = directory.path(of: name)
+        let whole = try readWholeFile(path, on: LocalFileSystem())
+        let ends = whole.indices.filter { whole[$0] == 10 }.map { $0 + 1 }
+        for size in stride(from: whole.count, through: ends[0], by: -13) {
+            let file = try LocalFileSystem().open(path, .replace)
+            try writeAll(Array(whole[..<size]), to: file, at: 0)
+            let lines = ends.count { $0 <= size } - 1
+            let (writer, opened) = try open()
+            #expect(opened.last.rawValue == UInt64(lines / 2 * 2), "cut at \(size)")
+            writer.close()
+            let kept = UInt64(lines / 2 * 2)
+            #expect(try positions() == (kept == 0 ? [] : Array(1...kept)))
+        }
+    }
+
+    @Test("a flipped byte in the middle of the active segment is refused, not cut")
+    func flippedInTheMiddle() throws {
+        let (writer, _) = try open()
+        for index in 0..<10 {
+            let appended = writer.append(sampleCommand("line \(index)"), time: LogTime.now())
+            writer.waitUntilDurable(appended.last)
+        }
+        writer.close()
+        let path = directory.path(of: try #require(try directory.segments().last))
+        var bytes = try readWholeFile(path, on: LocalFileSystem())
+        bytes[bytes.count / 2] ^= 4
+        try writeAll(bytes, to: try LocalFileSystem().open(path, .update), at: 0)
+        #expect(throws: JournalError.self) { _ = try open() }
+        #expect(try readWholeFile(path, on: LocalFileSystem()) == bytes, "a refused journal is left as it is")
+    }
+
+    @Test("a flipped byte in a sealed segment is named by verify")
+    func flippedInSealed() throws {
+        try write(200, segmentBytes: 4000)
+        let sealed = try #require(try directory.segments().first)
+        let path = directory.path(of: sealed)
+        var bytes = try readWholeFile(path, on: LocalFileSystem())
+        bytes[bytes.count / 2] ^= 16
+        try writeAll(bytes, to: try LocalFileSystem().open(path, .update), at: 0)
+        var verifier = Verifier(directory)
+        #expect(try verifier.run().damage.first?.file == sealed.text)
+    }
+
+    @Test("a second process cannot take the lock, and is told who holds it")
+    func lock() throws {
+        let first = try DirectoryLock(directory.path, on: LocalFileSystem())
+        try first.describe(#"{"pid":42}"#)
+        #expect(throws: JournalError.locked(path: directory.path, holder: #"{"pid":42}"#)) {
+            _ = try DirectoryLock(directory.path, on: LocalFileSystem())
+        }
+        first.release()
+        _ = try DirectoryLock(directory.path, on: LocalFileSystem())
+    }
+
+    @Test("a newer format is refused by the header, both numbers named")
+    func newerFormat() throws {
+        var header = SegmentHeader(segment: 1, first: LogPosition(1), previousSHA256: SegmentHeader.noPrevious)
+        header.format = 2
+        try LocalFileSystem().createDirectories(directory.path)
+        let path = directory.path(of: SegmentName(first: LogPosition(1)))
+        try writeAll(header.encoded(), to: try LocalFileSystem().open(path, .createNew), at: 0)
+        #expect(throws: JournalError.newerFormat(found: 2, supported: 1, file: "00000000000000000001.jsonl")) {
+            _ = try open()
+        }
+    }
+}
