@@ -1,0 +1,132 @@
+import EventLog
+import Foundation
+import Glibc
+import Testing
+
+/// The real binary, started on a directory of a test's own.
+final class RunningManager {
+    let process = Process()
+    let http: String
+    let workers: UInt16
+    private let output = Pipe()
+
+    /// The binary beside the tests.
+    static var binary: URL {
+        let own = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+        return own.deletingLastPathComponent().appendingPathComponent("manager")
+    }
+
+    /// Starts `manager serve` and waits until it says where it listens.
+    init(_ directory: String, _ extra: [String] = []) throws {
+        process.executableURL = Self.binary
+        process.arguments =
+            ["serve", "--data-dir", directory, "--listen", "127.0.0.1:0", "--worker-listen", "127.0.0.1:0"] + extra
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        let lock = directory + "/journal/lock"
+        let deadline = Date().addingTimeInterval(30)
+        while true {
+            let text = try Self.text(lock)
+            if text.contains("\"pid\":\(process.processIdentifier),"), let tcp = Self.port("tcp", text),
+                let http = Self.port("http", text)
+            {
+                self.workers = tcp
+                self.http = "http://127.0.0.1:\(http)"
+                return
+            }
+            try #require(process.isRunning && Date() < deadline, "the manager did not start: \(text)")
+            usleep(20_000)
+        }
+    }
+
+    private static func text(_ path: String) throws -> String {
+        guard FileManager.default.fileExists(atPath: path) else { return "" }
+        return String(decoding: try readWholeFile(path, on: LocalFileSystem()), as: UTF8.self)
+    }
+
+    private static func port(_ name: String, _ line: String) -> UInt16? {
+        guard let start = line.range(of: "\"\(name)\":\"127.0.0.1:") else { return nil }
+        return UInt16(line[start.upperBound...].prefix { $0.isNumber })
+    }
+
+    /// kill -9, and waits for the end.
+    func kill() {
+        Glibc.kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+    }
+
+    /// SIGTERM, and waits; the exit status.
+    func stop() -> Int32 {
+        process.terminate()
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+
+    /// Runs another verb to its end.
+    static func verb(_ arguments: String...) throws -> (status: Int32, output: String) {
+        let process = Process()
+        process.executableURL = binary
+        process.arguments = arguments
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        process.standardError = pipe
+        try process.run()
+        let data = try pipe.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+    }
+}
+
+/// A blocking client of the workers' port, as a worker in another language would write it.
+final class LineClient {
+    private let descriptor: Int32
+    private var buffer: [UInt8] = []
+
+    /// Connects; `fast` sends the newline that asks for the fast form.
+    init(port: UInt16, fast: Bool = true) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        let status = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        try #require(status == 0, "cannot connect")
+        if fast { send("\n") }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Sends text; a manager that was killed makes it fail quietly, `line` tells.
+    func send(_ text: String) {
+        let bytes = Array(text.utf8)
+        _ = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+    }
+
+    /// The next line, or all up to the end of the connection; nil when nothing comes any more.
+    func line() -> String? {
+        while true {
+            if let newline = buffer.firstIndex(of: 10) {
+                defer { buffer.removeSubrange(...newline) }
+                return String(decoding: buffer[..<newline], as: UTF8.self)
+            }
+            var chunk = [UInt8](repeating: 0, count: 65_536)
+            let count = recv(descriptor, &chunk, chunk.count, 0)
+            guard count > 0 else {
+                defer { buffer = [] }
+                return buffer.isEmpty ? nil : String(decoding: buffer, as: UTF8.self)
+            }
+            buffer.append(contentsOf: chunk[..<count])
+        }
+    }
+
+    /// Sends a request and reads its answer.
+    func ask(_ request: String) -> String? {
+        send(request + "\n")
+        return line()
+    }
+}
