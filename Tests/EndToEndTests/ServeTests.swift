@@ -68,6 +68,10 @@ struct ServeTests {
         #expect(manager.stop() == 0)
         let saved = try String(contentsOfFile: scratch.path + "/manager_state.json", encoding: .utf8)
         #expect(try RunningManager.verb("replay", "--data-dir", scratch.path).output == saved)
+        let rows = try String(contentsOfFile: scratch.path + "/final_results.csv", encoding: .utf8)
+            .split(separator: "\n").dropFirst().map { String($0.prefix { $0 != "," }) }
+        #expect(Set(rows).count == rows.count, "seed \(seed): a row stands twice")
+        #expect(acknowledged.withLock { $0.completed }.subtracting(rows).isEmpty, "seed \(seed): a row is missing")
         #expect(try RunningManager.verb("verify", "--data-dir", scratch.path).status == 0)
     }
 
@@ -87,7 +91,8 @@ struct ServeTests {
                 let task = value("task_id", claim), let attempt = number(after: "\"attempt\":", claim)
             else { return }
             let done = client.ask(
-                #"{"type":"complete","worker_id":"w\#(index)","items":[{"task_id":"\#(task)","attempt":\#(attempt)}]}"#)
+                #"{"type":"complete","worker_id":"w\#(index)","items":[{"task_id":"\#(task)","attempt":\#(attempt),"result":{"y":1}}]}"#
+            )
             guard done?.contains(#""ok":true"#) == true else { return }
             acknowledged.withLock { _ = $0.completed.insert(task) }
         }

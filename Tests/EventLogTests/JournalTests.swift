@@ -100,6 +100,8 @@ struct JournalTests {
         var bytes = try readWholeFile(path, on: LocalFileSystem())
         bytes[bytes.count / 2] ^= 4
         try writeAll(bytes, to: try LocalFileSystem().open(path, .update), at: 0)
+        var verifier = Verifier(directory)
+        #expect(try verifier.run().damage.first?.kind == .bitRot, "readers judge by the same rule")
         #expect(throws: JournalError.self) { _ = try open() }
         #expect(try readWholeFile(path, on: LocalFileSystem()) == bytes, "a refused journal is left as it is")
     }

@@ -17,6 +17,8 @@ struct LineChecker {
     private var pendingOffset: Int64 = 0
     private var pendingFile: SegmentName?
     private var tornAt: JournalDamage?
+    /// Whether the file's first event carries `synced`; nil where it was not read.
+    private var carriesSynced: Bool?
     private var tornBytes: Int64 = 0
 
     init(from: LogPosition) {
@@ -39,6 +41,7 @@ struct LineChecker {
             }
             file = chunk.file
             lineNumber = 0
+            carriesSynced = nil
         }
         if chunk.isTail {
             keepTorn(chunk)
@@ -50,18 +53,22 @@ struct LineChecker {
             guard let base = bytes.baseAddress else { return }
             do throws(JournalError) {
                 var at = 0
-                while goesOn, at < bytes.count, tornAt == nil {
+                while goesOn, at < bytes.count {
                     guard let newline = memchr(base + at, 10, bytes.count - at) else { break }
                     let end = UnsafePointer(newline.assumingMemoryBound(to: UInt8.self)) - base
                     let line = UnsafeBufferPointer(start: base + at, count: end - at)
-                    goesOn = try accept(line, at: chunk.offset + Int64(at), of: chunk, to: body)
-                    if tornAt != nil { tornBytes = Int64(bytes.count - at) }
+                    if let tornAt {
+                        try judge(line, behind: tornAt)
+                        tornBytes += Int64(line.count + 1)
+                    } else {
+                        goesOn = try accept(line, at: chunk.offset + Int64(at), of: chunk, to: body)
+                        if tornAt != nil { tornBytes = Int64(line.count + 1) }
+                    }
                     at = end + 1
                 }
             } catch { failure = error }
         }
         if let failure { throw failure }
-        if tornAt != nil, tornBytes == 0 { tornBytes = Int64(chunk.bytes.count) }
         return goesOn
     }
 
@@ -90,6 +97,7 @@ struct LineChecker {
         }
         if expected == nil, line.position > from { throw missing(before: line.position, at: offset) }
         expected = line.position.next
+        if lineNumber == 2, !chunk.file.isCompressed { carriesSynced = line.synced != nil }
         if line.time < lastTime {
             throw damage(.reordered, at: offset, "its time is before the event before it")
         }
@@ -162,6 +170,13 @@ struct LineChecker {
             kind: .bitRot, file: chunk.file.text, line: lineNumber, byte: offset, position: expected ?? from,
             detail: "the line's checksum is wrong")
         return true
+    }
+
+    /// Looks at a line behind a broken one: the same rule as recovery's tells an unsynced write from bit rot.
+    private func judge(_ bytes: UnsafeBufferPointer<UInt8>, behind torn: JournalDamage) throws(JournalError) {
+        guard let line = LogLine(bytes) else { return }
+        if let synced = line.synced, synced >= torn.position { throw .damage(torn) }
+        if carriesSynced == false { throw .damage(torn) }
     }
 
     private mutating func keepTorn(_ chunk: LineChunk) {

@@ -8,7 +8,9 @@ final class SegmentSequence: @unchecked Sendable {  // handed over whole to the 
     private var current: SegmentChunks?
     private var last: LogPosition
     private var opened: LogPosition?
-    private var isFirstFile = true
+    /// True once the current plain file is known to be sealed, so that its end is its end.
+    private var isFinal = false
+    private var isFinished = false
 
     init(_ directory: JournalDirectory, from start: LogPosition, checkingTrailers: Bool) {
         self.directory = directory
@@ -20,14 +22,21 @@ final class SegmentSequence: @unchecked Sendable {  // handed over whole to the 
     /// The next chunk; nil when no file holds the next position.
     func next() throws(JournalError) -> LineChunk? {
         while true {
-            if let current {
-                if let chunk = try current.next() {
+            if let current, !isFinished || !current.tail.isEmpty {
+                if !isFinished, let chunk = try current.next() {
                     note(chunk)
                     return chunk
                 }
+                // A plain file may have grown since its end was met. Once a successor stands it grows no more: it is
+                // read to its end once again, and only then is a line without newline a torn one.
+                if !isFinal, !current.name.isCompressed {
+                    isFinal = try directory.segments().contains { $0.first > current.name.first }
+                    if isFinal { continue }
+                    isFinished = true
+                }
                 if let tail = current.takeTail() { return tail }
             }
-            guard try openNext() else { return nil }
+            guard !isFinished, try openNext() else { return nil }
         }
     }
 
@@ -71,6 +80,7 @@ final class SegmentSequence: @unchecked Sendable {  // handed over whole to the 
             current = try SegmentChunks(
                 name, file: file, skippingTo: opened == nil ? start : nil, checkingTrailers: checksTrailers)
             opened = name.first
+            isFinal = false
             return true
         }
         return false

@@ -108,7 +108,16 @@ extension LocalJournalStore {
         var last: LogPosition?
         while let chunk = try chunks.next() {
             for line in chunk.bytes.split(separator: 10) {
-                line.withUnsafeBufferPointer { if let event = LogLine($0) { last = event.position } }
+                let (event, isFrame) = line.withUnsafeBufferPointer {
+                    (LogLine($0)?.position, SegmentHeader($0) != nil || GapLine($0) != nil)
+                }
+                if let event { last = event }
+                guard event != nil || isFrame else {
+                    throw .damage(
+                        JournalDamage(
+                            kind: .bitRot, file: name.text, position: (last ?? lastFirst).next,
+                            detail: "a line's checksum is wrong"))
+                }
             }
         }
         return last
