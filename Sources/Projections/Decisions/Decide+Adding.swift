@@ -96,6 +96,8 @@ public enum JSONEquality {
             try reader.compact(into: &raw)
             let text = String(decoding: raw, as: UTF8.self)
             if let whole = Int64(text) { return .wholeNumber(whole) }
+            // Whole numbers beyond 64 bits are compared by their digits: as doubles, neighbours would be equal.
+            if text.utf8.allSatisfy({ $0 == 45 || (48...57).contains($0) }) { return .string("number \(text)") }
             let number = Double(text) ?? 0
             if let whole = Int64(exactly: number) { return .wholeNumber(whole) }
             return .number(number)

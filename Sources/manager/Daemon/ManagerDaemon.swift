@@ -207,7 +207,8 @@ final class ManagerDaemon: Sendable {
         var nextStale = ContinuousClock.now + .seconds(1)
         var nextBackup = options.backupEvery.map { ContinuousClock.now + $0 }
         while !stopped() {
-            try? await Task.sleep(for: .milliseconds(100))
+            // A cancelled sleep is a stop that was asked for.
+            do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
             let now = ContinuousClock.now
             if now >= nextStale {
                 nextStale = now + .seconds(5)

@@ -79,7 +79,9 @@ struct SweepLoader {
         var rows: [String: (attempt: UInt32, result: [UInt8])] = [:]
         do throws(JournalError) {
             try LogReader(data.journal, prefetching: true).forEach { line throws(JournalError) in
-                guard let event = try? EventView(line.body), let result = event.result else { return true }
+                let event: EventView
+                do throws(EventError) { event = try EventView(line.body) } catch { return true }  // replayed before
+                guard let result = event.result else { return true }
                 let task = String(decoding: event.task, as: UTF8.self)
                 if tasks[task] != nil { rows[task] = (event.attempt, Array(result)) }
                 return true
