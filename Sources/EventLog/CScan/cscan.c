@@ -77,36 +77,87 @@ uint32_t cscan_crc32c(const uint8_t *p, size_t n) { return cscan_crc32c_portable
 const uint8_t *cscan_string_stop(const uint8_t *p, const uint8_t *end) { return cscan_string_stop_portable(p, end); }
 #endif
 
-// Behind the closing quote of the string whose opening quote is at p.
-static const uint8_t *string_end(const uint8_t *p, const uint8_t *end) {
+// Behind the closing quote of the string whose opening quote is at p; *escaped is set where a backslash was met.
+static inline const uint8_t *string_end(const uint8_t *p, const uint8_t *end, int *escaped) {
     p++;
     for (;;) {
         p = cscan_string_stop(p, end);
         if (p >= end) return NULL;
         if (*p == '"') return p + 1;
+        *escaped = 1;
         if (end - p < 2) return NULL;
         p += 2;
     }
 }
 
-const uint8_t *cscan_value_end(const uint8_t *p, const uint8_t *end) {
+// The first '"', bracket or brace in [p, end), or end.
+static inline const uint8_t *structure(const uint8_t *p, const uint8_t *end) {
+#if defined(__x86_64__)
+    // '[' and ']' become '{' and '}' by their bit 0x20.
+    const __m128i quote = _mm_set1_epi8('"'), bit = _mm_set1_epi8(0x20), open = _mm_set1_epi8('{'),
+                  close = _mm_set1_epi8('}');
+    while (end - p >= 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)p), w = _mm_or_si128(v, bit);
+        int m = _mm_movemask_epi8(_mm_or_si128(
+            _mm_cmpeq_epi8(v, quote), _mm_or_si128(_mm_cmpeq_epi8(w, open), _mm_cmpeq_epi8(w, close))));
+        if (m) return p + __builtin_ctz((unsigned)m);
+        p += 16;
+    }
+#endif
+    while (p < end && *p != '"' && (*p | 0x20) != '{' && (*p | 0x20) != '}') p++;
+    return p;
+}
+
+static inline const uint8_t *value_end(const uint8_t *p, const uint8_t *end, int *escaped) {
     if (p >= end) return NULL;
-    if (*p == '"') return string_end(p, end);
+    if (*p == '"') return string_end(p, end, escaped);
     if (*p == '{' || *p == '[') {
         size_t depth = 0;
-        while (p < end) {
-            uint8_t c = *p;
-            if (c == '"') {
-                p = string_end(p, end);
+        int ignored = 0;
+        for (;;) {
+            p = structure(p, end);
+            if (p >= end) return NULL;
+            if (*p == '"') {
+                p = string_end(p, end, &ignored);
                 if (!p) return NULL;
                 continue;
             }
-            p++;
-            if (c == '{' || c == '[') depth++;
-            else if ((c == '}' || c == ']') && --depth == 0) return p;
+            if ((*p++ | 0x20) == '{') depth++;
+            else if (--depth == 0) return p;
         }
-        return NULL;
     }
     while (p < end && *p != ',' && *p != '}' && *p != ']') p++;
     return p;
+}
+
+const uint8_t *cscan_value_end(const uint8_t *p, const uint8_t *end) {
+    int ignored = 0;
+    return value_end(p, end, &ignored);
+}
+
+const uint8_t *cscan_member(const uint8_t *p, const uint8_t *end, struct cscan_member *member) {
+    int ignored = 0;
+    if (p >= end || *p != '"') return NULL;
+    const uint8_t *key_end = string_end(p, end, &ignored);
+    if (!key_end || key_end >= end || *key_end != ':') return NULL;
+    member->key = p + 1;
+    member->key_size = (size_t)(key_end - p - 2);
+    uint64_t word = 0;
+    if (member->key_size >= 8) memcpy(&word, p + 1, 8);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    else if (member->key_size > 0 && end - p > 8) {
+        memcpy(&word, p + 1, 8);
+        word &= ~0ull >> (64 - 8 * member->key_size);
+    }
+#endif
+    else memcpy(&word, p + 1, member->key_size);
+    member->key_word = word;
+    member->value = key_end + 1;
+    member->value_is_escaped = 0;
+    const uint8_t *behind = value_end(key_end + 1, end, &member->value_is_escaped);
+    if (!behind) return NULL;
+    member->value_size = (size_t)(behind - member->value);
+    if (behind == end || *behind == '}') return behind;
+    // A comma with nothing behind it is no end.
+    return *behind == ',' && end - behind > 1 ? behind + 1 : NULL;
 }

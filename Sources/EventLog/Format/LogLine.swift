@@ -63,6 +63,18 @@ public struct LogLine {
             && base[end - 6] == 34 && base[end - 5] == 58 && base[end - 4] == 116
     }
 
+    /// A line that was read before, again.
+    @inline(__always)
+    init(_ entry: CheckedLines.Entry, in buffer: UnsafeBufferPointer<UInt8>) {
+        position = entry.position
+        time = entry.time
+        crc = entry.crc
+        hasMore = entry.hasMore
+        bytes = UnsafeBufferPointer(
+            rebasing: buffer[Int(entry.offset)..<(Int(entry.offset) + Int(entry.count))])
+        bodyStart = Int(entry.bodyStart)
+    }
+
     /// The checksum at a line's end where it is right; nil otherwise.
     @inline(__always)
     static func validChecksum(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt32? {

@@ -1,9 +1,9 @@
 import Glibc
 
-/// Checks lines as they come (checksum, position, header, time) and shows events command by command.
+/// Checks lines as they come (checksum, position, header, time) and lets events through command by command.
 struct LineChecker {
-    /// The last position shown or passed over by a gap line.
-    private(set) var lastShown: LogPosition
+    /// The last position let through or passed over by a gap line.
+    private(set) var last: LogPosition
     /// What was left unread at the end.
     private(set) var unread: UnreadTail?
 
@@ -12,8 +12,11 @@ struct LineChecker {
     private var file: SegmentName?
     private var lineNumber = 0
     private var lastTime = LogTime(microseconds: .min)
-    /// Copies of the lines of a command whose last event has not come yet, each with its newline.
+    /// The lines of a command whose last event has not come yet, copied from an earlier chunk.
     private var pending: [UInt8] = []
+    /// The entries of the chunk that is being checked; the last `unfinished` of them wait for their command's end.
+    private var entries: [CheckedLines.Entry] = []
+    private var unfinished = 0
     private var pendingOffset: Int64 = 0
     private var pendingFile: SegmentName?
     private var tornAt: JournalDamage?
@@ -23,45 +26,60 @@ struct LineChecker {
 
     init(from: LogPosition) {
         self.from = from
-        self.lastShown = from.previous
+        self.last = from.previous
     }
 
-    /// Shows the events of a chunk; false when `body` asked to stop.
-    mutating func show(
-        _ chunk: LineChunk, to body: (LogLine) throws(JournalError) -> Bool
-    ) throws(JournalError) -> Bool {
-        if chunk.file != file {
-            // A torn end is only the end where no other file follows.
-            if let tornAt { throw .damage(tornAt) }
-            if !pending.isEmpty, let pendingFile {
-                throw .damage(
-                    JournalDamage(
-                        kind: .torn, file: pendingFile.text, byte: pendingOffset, position: lastShown.next,
-                        detail: "the last command is unfinished, but another segment follows"))
-            }
-            file = chunk.file
-            lineNumber = 0
-            carriesSynced = nil
-        }
-        if chunk.isTail {
-            keepTorn(chunk)
-            return true
-        }
+    /// The events of a chunk and of an unfinished command before it. Lines with wrong content are its `failure`.
+    mutating func check(_ chunk: LineChunk) -> CheckedLines {
         var failure: JournalError?
-        var goesOn = true
-        chunk.bytes.withUnsafeBufferPointer { bytes in
-            guard let base = bytes.baseAddress else { return }
+        var bytes = chunk.bytes
+        do throws(JournalError) {
+            if chunk.file != file { try enter(chunk.file) }
+            if chunk.isTail {
+                keepTorn(chunk)
+                return CheckedLines(bytes: [], last: last)
+            }
+            // The lines that wait come first, so that a command's events stand in one run of bytes.
+            let carried = pending.count
+            if carried > 0 {
+                bytes = pending + chunk.bytes
+                pending.removeAll(keepingCapacity: true)
+            }
+            try checkLines(of: bytes, carried: carried, chunk)
+        } catch { failure = error }
+        return take(bytes, failure)
+    }
+
+    private mutating func enter(_ next: SegmentName) throws(JournalError) {
+        // A torn end is only the end where no other file follows.
+        if let tornAt { throw .damage(tornAt) }
+        if unfinished > 0, let pendingFile {
+            throw .damage(
+                JournalDamage(
+                    kind: .torn, file: pendingFile.text, byte: pendingOffset, position: last.next,
+                    detail: "the last command is unfinished, but another segment follows"))
+        }
+        file = next
+        lineNumber = 0
+        carriesSynced = nil
+    }
+
+    private mutating func checkLines(
+        of bytes: [UInt8], carried: Int, _ chunk: LineChunk
+    ) throws(JournalError) {
+        var failure: JournalError?
+        bytes.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return }
             do throws(JournalError) {
-                var at = 0
-                while goesOn, at < bytes.count {
-                    guard let newline = memchr(base + at, 10, bytes.count - at) else { break }
+                var at = carried
+                while at < buffer.count, let newline = memchr(base + at, 10, buffer.count - at) {
                     let end = UnsafePointer(newline.assumingMemoryBound(to: UInt8.self)) - base
                     let line = UnsafeBufferPointer(start: base + at, count: end - at)
                     if let tornAt {
                         try judge(line, behind: tornAt)
                         tornBytes += Int64(line.count + 1)
                     } else {
-                        goesOn = try accept(line, at: chunk.offset + Int64(at), of: chunk, to: body)
+                        try accept(line, startingAt: at, of: chunk, offset: chunk.offset + Int64(at - carried))
                         if tornAt != nil { tornBytes = Int64(line.count + 1) }
                     }
                     at = end + 1
@@ -69,13 +87,30 @@ struct LineChecker {
             } catch { failure = error }
         }
         if let failure { throw failure }
-        return goesOn
+    }
+
+    /// What was checked, without the events of the command that is not whole yet: those are kept.
+    private mutating func take(_ bytes: [UInt8], _ failure: JournalError?) -> CheckedLines {
+        var lines = CheckedLines(bytes: bytes, last: last, failure: failure)
+        swap(&lines.entries, &entries)
+        guard unfinished > 0 else {
+            entries.reserveCapacity(lines.entries.count)
+            return lines
+        }
+        var kept = lines.entries.suffix(unfinished)
+        lines.entries.removeLast(unfinished)
+        if let start = kept.first?.offset, let end = kept.last.map({ $0.offset + $0.count + 1 }) {
+            pending = Array(bytes[Int(start)..<Int(end)])
+            for index in kept.indices { kept[index].offset -= start }
+        }
+        entries = Array(kept)
+        return lines
     }
 
     /// Notes what is unread when no more chunks come.
     mutating func finish() {
         guard let file else { return }
-        if !pending.isEmpty {
+        if unfinished > 0 {
             unread = UnreadTail(
                 file: file.text, byte: pendingOffset, bytes: Int64(pending.count) + tornBytes)
         } else if let tornAt {
@@ -85,13 +120,10 @@ struct LineChecker {
 
     @inline(__always)
     private mutating func accept(
-        _ bytes: UnsafeBufferPointer<UInt8>, at offset: Int64, of chunk: LineChunk,
-        to body: (LogLine) throws(JournalError) -> Bool
-    ) throws(JournalError) -> Bool {
+        _ bytes: UnsafeBufferPointer<UInt8>, startingAt start: Int, of chunk: LineChunk, offset: Int64
+    ) throws(JournalError) {
         lineNumber += 1
-        guard let line = LogLine(bytes) else {
-            return try acceptFrame(bytes, at: offset, of: chunk)
-        }
+        guard let line = LogLine(bytes) else { return try acceptFrame(bytes, at: offset, of: chunk) }
         if let expected, line.position != expected {
             throw wrongPosition(line.position, expected: expected, at: offset)
         }
@@ -102,46 +134,27 @@ struct LineChecker {
             throw damage(.reordered, at: offset, "its time is before the event before it")
         }
         lastTime = line.time
-        guard line.position >= from else { return true }
+        guard line.position >= from else { return }
+        entries.append(
+            CheckedLines.Entry(
+                position: line.position, time: line.time, crc: line.crc, offset: UInt32(start),
+                count: UInt32(bytes.count), bodyStart: UInt16(line.bodyStart), hasMore: line.hasMore))
         if line.hasMore {
-            if pending.isEmpty {
+            if unfinished == 0 {
                 pendingOffset = offset
                 pendingFile = file
             }
-            pending.append(contentsOf: bytes)
-            pending.append(10)
-            return true
+            unfinished += 1
+        } else {
+            unfinished = 0
+            last = line.position
         }
-        if !pending.isEmpty, try !showPending(to: body) { return false }
-        lastShown = line.position
-        return try body(line)
-    }
-
-    private mutating func showPending(to body: (LogLine) throws(JournalError) -> Bool) throws(JournalError) -> Bool {
-        let lines = pending
-        pending.removeAll(keepingCapacity: true)
-        var failure: JournalError?
-        var goesOn = true
-        lines.withUnsafeBufferPointer { bytes in
-            var at = 0
-            do throws(JournalError) {
-                while goesOn, at < bytes.count, let end = bytes[at...].firstIndex(of: 10) {
-                    if let line = LogLine(UnsafeBufferPointer(rebasing: bytes[at..<end])) {
-                        lastShown = line.position
-                        goesOn = try body(line)
-                    }
-                    at = end + 1
-                }
-            } catch { failure = error }
-        }
-        if let failure { throw failure }
-        return goesOn
     }
 
     /// A line that is no event: a header, a gap line, or damage.
     private mutating func acceptFrame(
         _ bytes: UnsafeBufferPointer<UInt8>, at offset: Int64, of chunk: LineChunk
-    ) throws(JournalError) -> Bool {
+    ) throws(JournalError) {
         if let header = SegmentHeader(bytes) {
             guard header.format <= SegmentHeader.currentFormat else {
                 throw .newerFormat(
@@ -152,13 +165,13 @@ struct LineChecker {
             }
             if expected == nil, header.first > from { throw missing(before: header.first, at: offset) }
             if expected == nil { expected = header.first }
-            return true
+            return
         }
         if let gap = GapLine(bytes) {
             if let expected, gap.first != expected { throw wrongPosition(gap.first, expected: expected, at: offset) }
             expected = gap.last.next
-            if gap.last > lastShown { lastShown = gap.last }
-            return true
+            if gap.last > last { last = gap.last }
+            return
         }
         if chunk.file.isCompressed || lineNumber == 1 {
             throw damage(
@@ -169,7 +182,6 @@ struct LineChecker {
         tornAt = JournalDamage(
             kind: .bitRot, file: chunk.file.text, line: lineNumber, byte: offset, position: expected ?? from,
             detail: "the line's checksum is wrong")
-        return true
     }
 
     /// Looks at a line behind a broken one: the same rule as recovery's tells an unsynced write from bit rot.

@@ -13,12 +13,11 @@ public final class LogReader {
     }
 
     private let directory: JournalDirectory
-    private var checker: LineChecker
     private let start: LogPosition
     private let prefetches: Bool
     private let checksTrailers: Bool
 
-    /// `from`: the first position to show. `prefetching`: files are read and inflated on a thread of their own,
+    /// `from`: the first position to show. `prefetching`: files are read, inflated and checked on a thread of their own,
     /// for long reads.
     public init(
         _ directory: JournalDirectory, from: LogPosition = LogPosition(1), prefetching: Bool = false,
@@ -28,34 +27,41 @@ public final class LogReader {
         self.start = from
         self.prefetches = prefetching
         self.checksTrailers = checkingTrailers
-        self.checker = LineChecker(from: from)
+        self.last = from.previous
     }
 
     /// The last position that was shown, or that gap lines passed over; before the first: the one before `from`.
-    public var last: LogPosition { checker.lastShown }
+    public private(set) var last: LogPosition
 
     /// Bytes at the end of the active segment that were not shown: an unfinished command or a torn line.
-    public var unread: UnreadTail? { checker.unread }
+    public private(set) var unread: UnreadTail?
 
     /// Calls `body` with each event until it returns false or all that is there was shown.
     /// Throws `JournalError.damage` at the first line that is not what was written.
     @discardableResult
     public func forEach(_ body: (LogLine) throws(JournalError) -> Bool) throws(JournalError) -> End {
-        let source = SegmentSequence(directory, from: start, checkingTrailers: checksTrailers)
-        guard prefetches else {
-            while let chunk = try source.next() {
-                if try !checker.show(chunk, to: body) { return .stopped }
-            }
-            checker.finish()
-            return .reached
+        let source = CheckedSource(
+            SegmentSequence(directory, from: start, checkingTrailers: checksTrailers), from: start)
+        if prefetches {
+            let ahead = ReadAhead(source)
+            defer { ahead.cancel() }
+            while let lines = try ahead.next() { guard try show(lines, body) else { return .stopped } }
+        } else {
+            while let lines = try source.next() { guard try show(lines, body) else { return .stopped } }
         }
-        let queue = ChunkPrefetch(source)
-        defer { queue.cancel() }
-        while let chunk = try queue.next() {
-            if try !checker.show(chunk, to: body) { return .stopped }
-        }
-        checker.finish()
+        unread = source.unread
         return .reached
+    }
+
+    private func show(
+        _ lines: CheckedLines, _ body: (LogLine) throws(JournalError) -> Bool
+    ) throws(JournalError) -> Bool {
+        let goesOn = try lines.forEach { line throws(JournalError) in
+            last = line.position
+            return try body(line)
+        }
+        if goesOn, lines.last > last { last = lines.last }
+        return goesOn
     }
 }
 

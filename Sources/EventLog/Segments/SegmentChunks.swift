@@ -54,32 +54,46 @@ final class SegmentChunks {
 
     private func nextPlain() throws(JournalError) -> LineChunk? {
         while true {
-            let read: [UInt8]
-            do { read = try readBytes(of: file, at: fileOffset, count: Self.chunkBytes) } catch { throw .file(error) }
-            if read.isEmpty { return nil }
-            fileOffset += Int64(read.count)
-            if let chunk = wholeLines(adding: read) { return chunk }
+            var (bytes, count) = try behindCarried { buffer throws(JournalError) in
+                do throws(FileError) {
+                    return try file.read(at: fileOffset, into: UnsafeMutableRawBufferPointer(buffer))
+                } catch { throw .file(error) }
+            }
+            if count == 0 { return nil }
+            fileOffset += Int64(count)
+            if let chunk = wholeLines(of: &bytes) { return chunk }
         }
     }
 
-    /// Puts bytes behind the carried ones and splits at the last newline; nil where there is none yet.
-    private func wholeLines(adding bytes: [UInt8]) -> LineChunk? {
+    /// The carried bytes and what `fill` puts behind them, in one array.
+    private func behindCarried(
+        _ fill: (UnsafeMutableBufferPointer<UInt8>) throws(JournalError) -> Int
+    ) throws(JournalError) -> (bytes: [UInt8], made: Int) {
+        var problem: JournalError?
+        var made = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: carry.count + max(Self.chunkBytes, carry.count)) {
+            buffer, filled in
+            filled = carry.count
+            _ = buffer.update(fromContentsOf: carry)
+            do throws(JournalError) {
+                made = try fill(UnsafeMutableBufferPointer(rebasing: buffer[carry.count...]))
+            } catch { problem = error }
+            filled += made
+        }
+        if let problem { throw problem }
+        return (bytes, made)
+    }
+
+    /// Splits at the last newline and carries what is behind it; nil where there is none yet.
+    private func wholeLines(of bytes: inout [UInt8]) -> LineChunk? {
         guard let newline = bytes.lastIndex(of: 10) else {
-            carry.append(contentsOf: bytes)
+            carry = bytes
             return nil
         }
-        let rest = Array(bytes[(newline + 1)...])
-        var whole: [UInt8]
-        if carry.isEmpty {
-            whole = bytes
-        } else {
-            whole = carry
-            whole.append(contentsOf: bytes)
-        }
-        whole.removeLast(rest.count)
-        carry = rest
-        let chunk = LineChunk(bytes: whole, offset: lineOffset, file: name)
-        lineOffset += Int64(whole.count)
+        carry = Array(bytes[(newline + 1)...])
+        bytes.removeLast(carry.count)
+        let chunk = LineChunk(bytes: bytes, offset: lineOffset, file: name)
+        lineOffset += Int64(bytes.count)
         return chunk
     }
 
@@ -92,15 +106,12 @@ final class SegmentChunks {
 
     private func nextInflated() throws(JournalError) -> LineChunk? {
         while !atEnd {
-            var made = 0
-            var problem: JournalError?
-            let room = max(Self.chunkBytes, carry.count)
-            let fresh = [UInt8](unsafeUninitializedCapacity: room) { buffer, filled in
-                do throws(JournalError) { try fill(buffer, made: &made) } catch { problem = error }
-                filled = made
+            var (bytes, _) = try behindCarried { buffer throws(JournalError) in
+                var made = 0
+                try fill(buffer, made: &made)
+                return made
             }
-            if let problem { throw problem }
-            if let chunk = wholeLines(adding: fresh) { return chunk }
+            if let chunk = wholeLines(of: &bytes) { return chunk }
         }
         return nil
     }

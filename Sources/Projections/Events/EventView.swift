@@ -63,7 +63,7 @@ public struct EventView {
     /// Who asked.
     public private(set) var actor: Bytes?
     /// The interval of heartbeats that the worker announced, in seconds.
-    public private(set) var heartbeatSeconds: Double?
+    public var heartbeatSeconds: Double? { heartbeat.flatMap { Double(String(decoding: $0, as: UTF8.self)) } }
     /// The path of a result file.
     public private(set) var file = Bytes(start: nil, count: 0)
     /// SHA-256 in hex.
@@ -77,6 +77,7 @@ public struct EventView {
     /// The process's id.
     public private(set) var pid: Int64 = 0
 
+    private var heartbeat: Bytes?
     private var isNote = false
     private var unescaped: [UnescapedText] = []
 
@@ -86,19 +87,13 @@ public struct EventView {
         guard let base = body.baseAddress else { throw EventError(problem: "an event without members") }
         let end = base + body.count
         var p = base
+        var member = cscan_member()
         while p < end {
-            guard p.pointee == 34 else { throw EventError(problem: "a key is due") }
-            let keyStart = p + 1
-            guard let keyEnd = cscan_value_end(p, end), keyEnd < end, keyEnd.pointee == 58,
-                let valueEnd = cscan_value_end(keyEnd + 1, end)
-            else { throw EventError(problem: "a member without a value") }
-            let value = Bytes(start: keyEnd + 1, count: valueEnd - keyEnd - 1)
-            take(keyStart, keyEnd - keyStart - 1, value)
-            p = valueEnd
-            if p < end {
-                guard p.pointee == 44 else { throw EventError(problem: "a comma is missing") }
-                p += 1
+            guard let next = cscan_member(p, end, &member) else {
+                throw EventError(problem: "a member is broken at byte \(p - base) behind the time")
             }
+            take(member)
+            p = next
         }
         try settleKind()
     }
@@ -111,90 +106,63 @@ public struct EventView {
     }
 
     @inline(__always)
-    private mutating func take(_ p: UnsafePointer<UInt8>, _ count: Int, _ value: Bytes) {
-        switch count {
-        case 3:
-            if Self.matches(p, "key") {
-                key = value
-            } else if Self.matches(p, "env") {
-                environment = value
-            } else if Self.matches(p, "cwd") {
-                workingDirectory = text(value)
-            } else if Self.matches(p, "pid") {
-                pid = Self.integer(value) ?? 0
-            }
-        case 4:
-            if Self.matches(p, "type") {
-                type = text(value) ?? type
-            } else if Self.matches(p, "task") {
-                task = text(value) ?? task
-            } else if Self.matches(p, "seed") {
-                seed = value
-            } else if Self.matches(p, "note") {
-                isNote = value.first == 116
-            } else if Self.matches(p, "host") {
-                host = text(value)
-            } else if Self.matches(p, "file") {
-                file = text(value) ?? file
-            }
-        case 5:
-            if Self.matches(p, "phase") {
-                phase = text(value) ?? phase
-            } else if Self.matches(p, "after") {
-                after = value
-            } else if Self.matches(p, "error") {
-                error = text(value) ?? error
-            } else if Self.matches(p, "actor") {
-                actor = text(value)
-            } else if Self.matches(p, "bytes") {
-                fileBytes = Self.integer(value) ?? 0
-            } else if Self.matches(p, "since") {
-                since = LogTime(jsonString: value)
-            }
-        case 6:
-            if Self.matches(p, "worker") {
-                worker = text(value)
-            } else if Self.matches(p, "config") {
-                config = value
-            } else if Self.matches(p, "result") {
-                result = value
-            } else if Self.matches(p, "reason") {
-                reason = text(value)
-            } else if Self.matches(p, "sha256") {
-                sha256 = text(value) ?? sha256
-            }
-        case 7:
-            if Self.matches(p, "attempt") {
-                attempt = UInt32(clamping: Self.integer(value) ?? 0)
-            } else if Self.matches(p, "command") {
-                command = value
-            } else if Self.matches(p, "counter") {
-                counter = Self.integer(value)
-            } else if Self.matches(p, "version") {
-                version = text(value)
-            }
-        case 8: if Self.matches(p, "priority") { priority = Self.integer(value) ?? 0 }
-        case 9: if Self.matches(p, "timeout_s") { timeout = value.first == 110 ? nil : value }
-        case 11:
-            if Self.matches(p, "output_dirs") {
-                outputDirectories = value
-            } else if Self.matches(p, "max_retries") {
-                maxRetries = Self.integer(value) ?? maxRetries
-            } else if Self.matches(p, "heartbeat_s") {
-                heartbeatSeconds = Double(String(decoding: value, as: UTF8.self))
-            }
+    private mutating func take(_ member: cscan_member) {
+        let value = Bytes(start: member.value, count: member.value_size)
+        let isEscaped = member.value_is_escaped != 0
+        if member.key_size > 8 { return takeLong(member, value) }
+        switch member.key_word {
+        case cscan_member.word("type"): type = text(value, isEscaped) ?? type
+        case cscan_member.word("task"): task = text(value, isEscaped) ?? task
+        case cscan_member.word("worker"): worker = text(value, isEscaped)
+        case cscan_member.word("attempt"): attempt = UInt32(clamping: Self.integer(value) ?? 0)
+        case cscan_member.word("phase"): phase = text(value, isEscaped) ?? phase
+        case cscan_member.word("config"): config = value
+        case cscan_member.word("seed"): seed = value
+        case cscan_member.word("result"): result = value
+        case cscan_member.word("actor"): actor = text(value, isEscaped)
+        case cscan_member.word("counter"): counter = Self.integer(value)
+        case cscan_member.word("key"): key = value
+        case cscan_member.word("priority"): priority = Self.integer(value) ?? 0
+        case cscan_member.word("error"): error = text(value, isEscaped) ?? error
+        case cscan_member.word("reason"): reason = text(value, isEscaped)
+        case cscan_member.word("host"): host = text(value, isEscaped)
+        case cscan_member.word("command"): command = value
+        case cscan_member.word("after"): after = value
+        case cscan_member.word("env"): environment = value
+        case cscan_member.word("cwd"): workingDirectory = text(value, isEscaped)
+        case cscan_member.word("since"): since = LogTime(jsonString: value)
+        case cscan_member.word("note"): isNote = value.first == 116
+        case cscan_member.word("file"): file = text(value, isEscaped) ?? file
+        case cscan_member.word("bytes"): fileBytes = Self.integer(value) ?? 0
+        case cscan_member.word("sha256"): sha256 = text(value, isEscaped) ?? sha256
+        case cscan_member.word("version"): version = text(value, isEscaped)
+        case cscan_member.word("pid"): pid = Self.integer(value) ?? 0
         default: return
         }
     }
 
-    /// A string's text; nil for null and anything that is no string.
-    private mutating func text(_ value: Bytes) -> Bytes? {
-        guard value.count >= 2, value[0] == 34 else { return nil }
-        let inside = Bytes(rebasing: value[1..<(value.count - 1)])
-        guard let start = inside.baseAddress, cscan_string_stop(start, start + inside.count) != start + inside.count
-        else {
-            return inside
+    private mutating func takeLong(_ member: cscan_member, _ value: Bytes) {
+        if member.isKey("output_dirs") {
+            outputDirectories = value
+        } else if member.isKey("max_retries") {
+            maxRetries = Self.integer(value) ?? maxRetries
+        } else if member.isKey("heartbeat_s") {
+            heartbeat = value
+        } else if member.isKey("timeout_s") {
+            timeout = value.first == 110 ? nil : value
         }
+    }
+
+    /// A string's text; nil for null and anything that is no string.
+    @inline(__always)
+    private mutating func text(_ value: Bytes, _ isEscaped: Bool) -> Bytes? {
+        guard value.count >= 2, value[0] == 34, let base = value.baseAddress else { return nil }
+        let inside = Bytes(start: base + 1, count: value.count - 2)
+        return isEscaped ? keep(inside) : inside
+    }
+
+    /// Resolves the escapes of a string and keeps the text.
+    private mutating func keep(_ inside: Bytes) -> Bytes {
         let decoded = UnescapedText(unescapedJSON(inside))
         unescaped.append(decoded)
         return decoded.bytes

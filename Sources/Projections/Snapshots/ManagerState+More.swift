@@ -34,11 +34,11 @@ extension ManagerState {
             workerNames.with(number) { appendJSONString($0, to: &out) }
             out.append(contentsOf: ",\"first_us\":\(worker.firstEvent),\"last_us\":\(worker.lastEvent)".utf8)
             appendList("holding", worker.holding, &out) { $1.append(contentsOf: "\($0)".utf8) }
-            appendList("runs", worker.runs.sorted { $0.key < $1.key }, &out) { run, out in
-                let r = run.value
+            appendList("runs", worker.runs.sorted { $0.phase < $1.phase }, &out) { run, out in
+                let r = run.statistics
                 out.append(
                     contentsOf:
-                        "{\"phase\":\(run.key),\"completed\":\(r.completed),\"failed\":\(r.failed),\"lost\":\(r.lost),\"busy_us\":\(r.busyMicroseconds)"
+                        "{\"phase\":\(run.phase),\"completed\":\(r.completed),\"failed\":\(r.failed),\"lost\":\(r.lost),\"busy_us\":\(r.busyMicroseconds)"
                         .utf8)
                 appendList("durations", r.durations.counts, &out) {
                     $1.append(contentsOf: "[\($0.bucket),\($0.count)]".utf8)

@@ -12,7 +12,7 @@ struct MoreReading {
         var first: Int64 = 0
         var last: Int64 = 0
         var holding: [UInt32] = []
-        var runs: [UInt32: RunStatistics] = [:]
+        var runs: [(phase: UInt32, statistics: RunStatistics)] = []
     }
 
     struct Template {
@@ -156,7 +156,7 @@ struct MoreReading {
             default: try reader.skip()
             }
         }
-        worker.runs[phase] = run
+        worker.runs.append((phase, run))
     }
 
     private static func template(_ reader: inout JSONReader) throws(JSONError) -> Template {

@@ -70,10 +70,9 @@ public enum StateDecoder {
         var state = ManagerState()
         var problem: SnapshotProblem?
         bytes.withUnsafeBufferPointer { buffer in
-            var reading = StateReading()
-            var reader = JSONReader(buffer)
+            let reading = StateReading()
             do throws(JSONError) {
-                try reading.read(&reader)
+                try reading.read(buffer)
                 if reading.more.version != StateEncoder.foldVersion {
                     problem = .otherFold(reading.more.version)
                 } else {

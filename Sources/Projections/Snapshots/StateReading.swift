@@ -1,199 +1,170 @@
+import CScan
 import EventLog
 
-/// The members of a state file on their way into a state.
-struct StateReading {
-    struct Ended {
-        var attempt: Int64 = 0
-        var worker: String?
-        var assignedAt = TaskRecord.never
-        var endedAt = TaskRecord.never
-        var outcome = EndedAttempt.Outcome.failed
+/// A state file whose checksum is right, on its way into a state.
+///
+/// Tasks come before the member `more` that numbers workers and templates, so workers get numbers for the time being,
+/// which `build` replaces.
+final class StateReading {
+    private(set) var more = MoreReading()
+    private var journal = StateDecoder.JournalMember()
+    private var state = ManagerState()
+    /// The workers that tasks name, numbered as they come.
+    private var names = ByteTable()
+
+    /// Reads the whole file.
+    func read(_ file: UnsafeBufferPointer<UInt8>) throws(JSONError) {
+        // A member's end is only known when it has been read: the tasks are entered without looking for theirs first.
+        let opening = Array("{\"tasks\":{".utf8)
+        guard let base = file.baseAddress, file.starts(with: opening) else {
+            throw JSONError("it does not begin with the tasks", offset: 0)
+        }
+        let end = base + file.count
+        var p = base + opening.count
+        var member = cscan_member()
+        while p < end, p.pointee != 125 {
+            guard let next = cscan_member(p, end, &member) else {
+                throw JSONError("a task is broken", offset: p - base)
+            }
+            try readTask(TrustedJSON(member))
+            p = next
+        }
+        p += 1
+        guard p < end, p.pointee == 44 else { throw JSONError("a comma is due behind the tasks", offset: p - base) }
+        p += 1
+        while p < end, p.pointee != 125 {
+            guard let next = cscan_member(p, end, &member) else {
+                throw JSONError("a member is broken", offset: p - base)
+            }
+            if member.isKey("more") {
+                var reader = JSONReader(TrustedJSON(member).bytes)
+                try more.read(&reader)
+            } else if member.isKey("journal") {
+                try readJournal(TrustedJSON(member))
+            }
+            p = next
+        }
     }
 
-    struct Task {
-        var id = ""
-        var config: [UInt8] = []
-        var seed: [UInt8] = []
-        var directories: [UInt8] = []
-        var status = TaskStatus.pending
-        var assignedTo: String?
-        var completedBy: String??
-        var assignedAt = TaskRecord.never
-        var addedAt = TaskRecord.never
-        var finishedAt = TaskRecord.never
-        var retryCount: Int64 = 0
-        var attempt: Int64 = 0
-        var priority: Int64 = 0
-        var lastError: String?
-        var reason: String?
-        var hasResult = false
-        var attempts: [Ended] = []
-    }
-
-    var tasks: [Task] = []
-    var more = MoreReading()
-    var journal = StateDecoder.JournalMember()
-
-    mutating func read(_ reader: inout JSONReader) throws(JSONError) {
-        var copy = self
-        try reader.object { key, reader throws(JSONError) in
-            switch key {
-            case "tasks":
-                try reader.object { _, reader throws(JSONError) in copy.tasks.append(try Self.task(&reader)) }
-            case "more": try copy.more.read(&reader)
-            case "journal": copy.journal = try Self.journal(&reader)
-            default: try reader.skip()
+    private func readJournal(_ value: TrustedJSON) throws(JSONError) {
+        var found = StateDecoder.JournalMember()
+        try value.forEachMember { member throws(JSONError) in
+            let value = TrustedJSON(member)
+            if member.isKey("seq") {
+                found.position = LogPosition(UInt64(max(0, value.integer ?? 0)))
+            } else if member.isKey("time") {
+                found.time = try value.time().map { LogTime(microseconds: $0) }
+            } else if member.isKey("crc") {
+                found.crc = value.text.flatMap { UInt32($0, radix: 16) }
             }
         }
-        self = copy
+        journal = found
     }
 
-    private static func journal(_ reader: inout JSONReader) throws(JSONError) -> StateDecoder.JournalMember {
-        var member = StateDecoder.JournalMember()
-        try reader.object { key, reader throws(JSONError) in
-            switch key {
-            case "seq": member.position = LogPosition(UInt64(max(0, try reader.integer())))
-            case "time": member.time = try time(&reader).map { LogTime(microseconds: $0) }
-            case "crc":
-                if reader.takeNull() { return }
-                member.crc = UInt32(try reader.string(), radix: 16)
-            default: try reader.skip()
+    private func readTask(_ value: TrustedJSON) throws(JSONError) {
+        var hasID = false
+        var record = TaskRecord()
+        var completedBy: UInt32?
+        try value.forEachMember { member throws(JSONError) in
+            let value = TrustedJSON(member)
+            switch member.key_word {
+            case cscan_member.word("task_id"):
+                hasID = value.withText { state.ids.intern($0).isNew } ?? false
+                guard hasID else { throw JSONError("a task without an id of its own", offset: 0) }
+            case cscan_member.word("config"): record.config = state.texts.append(value.bytes)
+            case cscan_member.word("seed"): record.seed = state.word(value.bytes)
+            case cscan_member.word("output_dirs") where member.isKey("output_dirs"):
+                record.outputDirectories = state.word(value.bytes)
+            case cscan_member.word("status"): record.status = try status(value)
+            case cscan_member.word("assigned_to") where member.isKey("assigned_to"): record.worker = worker(value)
+            case cscan_member.word("completed_by") where member.isKey("completed_by"): completedBy = worker(value)
+            case cscan_member.word("assigned_at") where member.isKey("assigned_at"):
+                record.assignedAt = try value.time() ?? TaskRecord.never
+            case cscan_member.word("added_at"): record.addedAt = try value.time() ?? TaskRecord.never
+            case cscan_member.word("finished_at"): record.finishedAt = try value.time() ?? TaskRecord.never
+            case cscan_member.word("retry_count"): record.retryCount = UInt32(clamping: value.integer ?? 0)
+            case cscan_member.word("attempt"): record.attempt = UInt32(clamping: value.integer ?? 0)
+            case cscan_member.word("priority"): record.priority = Int32(clamping: value.integer ?? 0)
+            case cscan_member.word("last_error"):
+                guard let error = value.withText({ state.texts.append($0) }) else { return }
+                record.hasError = true
+                record.lastError = error
+            case cscan_member.word("reason"):
+                record.reason = value.withText { state.word($0) } ?? TaskRecord.none
+            case cscan_member.word("has_result"): record.hasResult = value.isTrue
+            case cscan_member.word("attempts"): record.endedAttempts = try readAttempts(value)
+            default: return
             }
         }
-        return member
+        guard hasID else { throw JSONError("a task without an id", offset: 0) }
+        record.completedBy = completedBy ?? (record.status == .complete ? record.worker : TaskRecord.none)
+        state.tasks.append(record)
     }
 
-    private static func time(_ reader: inout JSONReader) throws(JSONError) -> Int64? {
-        if reader.takeNull() { return nil }
-        var text = try reader.string()
-        let parsed = text.withUTF8 {
-            $0.count == LogTime.writtenBytes ? $0.baseAddress.flatMap { LogTime(written: $0) } : nil
+    private func status(_ value: TrustedJSON) throws(JSONError) -> TaskStatus {
+        guard let status = value.text.flatMap({ TaskStatus(word: $0) }) else {
+            throw JSONError("unknown status", offset: 0)
         }
-        guard let parsed else { throw JSONError("no time", offset: reader.at) }
-        return parsed.microseconds
+        return status
     }
 
-    private static func optionalString(_ reader: inout JSONReader) throws(JSONError) -> String? {
-        reader.takeNull() ? nil : try reader.string()
+    private func worker(_ value: TrustedJSON) -> UInt32 {
+        value.withText { UInt32(names.intern($0).number) } ?? TaskRecord.none
     }
 
-    private static func raw(_ reader: inout JSONReader) throws(JSONError) -> [UInt8] {
-        var bytes: [UInt8] = []
-        try reader.compact(into: &bytes)
-        return bytes
-    }
-
-    private static func task(_ reader: inout JSONReader) throws(JSONError) -> Task {
-        var task = Task()
-        try reader.object { key, reader throws(JSONError) in
-            switch key {
-            case "task_id": task.id = try reader.string()
-            case "config": task.config = try raw(&reader)
-            case "seed": task.seed = try raw(&reader)
-            case "output_dirs": task.directories = try raw(&reader)
-            case "status":
-                guard let status = TaskStatus(word: try reader.string()) else {
-                    throw JSONError("unknown status", offset: reader.at)
+    private func readAttempts(_ value: TrustedJSON) throws(JSONError) -> UInt32 {
+        var newest = TaskRecord.none
+        try value.forEachElement { element throws(JSONError) in
+            var ended = EndedAttempt(
+                attempt: 0, worker: TaskRecord.none, assignedAt: TaskRecord.never, endedAt: TaskRecord.never,
+                outcome: .failed, previous: newest)
+            try element.forEachMember { member throws(JSONError) in
+                let value = TrustedJSON(member)
+                switch member.key_word {
+                case cscan_member.word("attempt"): ended.attempt = UInt32(clamping: value.integer ?? 0)
+                case cscan_member.word("worker"): ended.worker = worker(value)
+                case cscan_member.word("assigned_at"): ended.assignedAt = try value.time() ?? TaskRecord.never
+                case cscan_member.word("ended_at"): ended.endedAt = try value.time() ?? TaskRecord.never
+                case cscan_member.word("outcome"):
+                    ended.outcome = value.text.flatMap { EndedAttempt.Outcome(word: $0) } ?? .failed
+                default: return
                 }
-                task.status = status
-            case "assigned_to": task.assignedTo = try optionalString(&reader)
-            case "completed_by": task.completedBy = .some(try optionalString(&reader))
-            case "assigned_at": task.assignedAt = try time(&reader) ?? TaskRecord.never
-            case "added_at": task.addedAt = try time(&reader) ?? TaskRecord.never
-            case "finished_at": task.finishedAt = try time(&reader) ?? TaskRecord.never
-            case "retry_count": task.retryCount = try reader.integer()
-            case "attempt": task.attempt = try reader.integer()
-            case "priority": task.priority = try reader.integer()
-            case "last_error": task.lastError = try optionalString(&reader)
-            case "reason": task.reason = try optionalString(&reader)
-            case "has_result": task.hasResult = try reader.bool()
-            case "attempts": try reader.array { reader throws(JSONError) in task.attempts.append(try ended(&reader)) }
-            default: try reader.skip()
             }
+            state.attempts.append(ended)
+            newest = UInt32(state.attempts.count - 1)
         }
-        return task
+        return newest
     }
 
-    private static func ended(_ reader: inout JSONReader) throws(JSONError) -> Ended {
-        var ended = Ended()
-        try reader.object { key, reader throws(JSONError) in
-            switch key {
-            case "attempt": ended.attempt = try reader.integer()
-            case "worker": ended.worker = try optionalString(&reader)
-            case "assigned_at": ended.assignedAt = try time(&reader) ?? TaskRecord.never
-            case "ended_at": ended.endedAt = try time(&reader) ?? TaskRecord.never
-            case "outcome":
-                let word = try reader.string()
-                for outcome in [EndedAttempt.Outcome.failed, .stale, .workerLost, .returned, .operator]
-                where outcome.word == word { ended.outcome = outcome }
-            default: try reader.skip()
-            }
-        }
-        return ended
-    }
-
-    /// The state that was read.
+    /// The state that was read: workers and templates get the numbers that the file gives them.
     func build() throws(JSONError) -> ManagerState {
         var state = ManagerState()
+        swap(&state, &self.state)
         state.position = journal.position
         state.time = journal.time
         state.crc = journal.crc ?? 0
         try more.build(&state)
-        var template = 0
-        for (number, task) in tasks.enumerated() {
-            while template + 1 < more.templateRuns.count, more.templateRuns[template + 1].first <= number {
-                template += 1
+        let workers = (0..<names.count).map { number in
+            names.with(number) { state.workerNames.number(of: $0) }.map { UInt32($0) } ?? TaskRecord.none
+        }
+        func renumbered(_ worker: UInt32) -> UInt32 { worker == TaskRecord.none ? worker : workers[Int(worker)] }
+        for number in 0..<state.attempts.count {
+            state.attempts[number].worker = renumbered(state.attempts[number].worker)
+        }
+        var run = 0
+        for number in 0..<state.tasks.count {
+            while run + 1 < more.templateRuns.count, more.templateRuns[run + 1].first <= number { run += 1 }
+            guard run < more.templateRuns.count, Int(more.templateRuns[run].second) < state.templates.count else {
+                throw JSONError("task \(state.ids.text(number)) has no template", offset: 0)
             }
-            guard template < more.templateRuns.count,
-                Int(more.templateRuns[template].second) < state.templates.count
-            else { throw JSONError("task \(task.id) has no template", offset: 0) }
-            state.restore(task, template: more.templateRuns[template].second)
+            let template = more.templateRuns[run].second
+            state.tasks[number].template = template
+            state.tasks[number].worker = renumbered(state.tasks[number].worker)
+            state.tasks[number].completedBy = renumbered(state.tasks[number].completedBy)
+            let status = state.tasks[number].status
+            state.phaseCounts[Int(state.templates[Int(template)].phase)][status] += 1
+            state.counts[status] += 1
         }
         return state
-    }
-}
-
-extension ManagerState {
-    fileprivate mutating func restore(_ task: StateReading.Task, template: UInt32) {
-        var id = task.id
-        let (number, isNew) = id.withUTF8 { ids.intern($0) }
-        guard isNew else { return }
-        var record = TaskRecord()
-        record.config = task.config.withUnsafeBufferPointer { texts.append($0) }
-        record.seed = word(task.seed)
-        record.outputDirectories = word(task.directories)
-        record.template = template
-        record.status = task.status
-        record.worker = workerNumber(task.assignedTo)
-        record.completedBy =
-            task.completedBy.map { workerNumber($0) } ?? (task.status == .complete ? record.worker : TaskRecord.none)
-        record.assignedAt = task.assignedAt
-        record.addedAt = task.addedAt
-        record.finishedAt = task.finishedAt
-        record.retryCount = UInt32(clamping: task.retryCount)
-        record.attempt = UInt32(clamping: task.attempt)
-        record.priority = Int32(clamping: task.priority)
-        if var text = task.lastError {
-            record.hasError = true
-            record.lastError = text.withUTF8 { texts.append($0) }
-        }
-        if let reason = task.reason { record.reason = word(Array(reason.utf8)) }
-        record.hasResult = task.hasResult
-        for ended in task.attempts {
-            attempts.append(
-                EndedAttempt(
-                    attempt: UInt32(clamping: ended.attempt), worker: workerNumber(ended.worker),
-                    assignedAt: ended.assignedAt, endedAt: ended.endedAt, outcome: ended.outcome,
-                    previous: record.endedAttempts))
-            record.endedAttempts = UInt32(attempts.count - 1)
-        }
-        tasks.append(record)
-        phaseCounts[Int(templates[Int(template)].phase)][task.status] += 1
-        counts[task.status] += 1
-        _ = number
-    }
-
-    private func workerNumber(_ name: String?) -> UInt32 {
-        name.flatMap { workerNames.number(of: $0) }.map { UInt32($0) } ?? TaskRecord.none
     }
 }

@@ -1,13 +1,17 @@
+import Glibc
+
 /// Gives distinct byte strings the numbers 0, 1, 2 … in the order in which they first came.
 ///
 /// An open-addressing index over an arena: no heap object a string.
 public struct ByteTable: Sendable {
     private var arena = ByteArena()
     private var references = ChunkedArray<ByteArena.Reference>()
-    /// Each slot: the hash's upper half and the number + 1; 0 is free. In pages, so that a copy stays cheap.
-    private var slots: [[UInt64]] = [[UInt64](repeating: 0, count: 1 << ByteTable.pageShift)]
-    private var mask = 1 << ByteTable.pageShift - 1
-    private static let pageShift = 8
+    /// Each slot: 32 bits of the hash and the number + 1; 0 is free. In pages, so that a copy stays cheap; the first
+    /// page is short, most tables are small.
+    private var pages: [[UInt64]] = [[UInt64](repeating: 0, count: ByteTable.firstSlots)]
+    private var mask = ByteTable.firstSlots - 1
+    private static let firstSlots = 256
+    private static let pageShift = 12
 
     /// Makes an empty table.
     public init() {}
@@ -18,13 +22,12 @@ public struct ByteTable: Sendable {
     /// The number of a string, given now if it is new.
     public mutating func intern(_ bytes: UnsafeBufferPointer<UInt8>) -> (number: Int, isNew: Bool) {
         let hash = Self.hash(bytes)
-        let slot = find(bytes, hash)
-        let entry = self.slot(slot)
+        let at = find(bytes, hash)
+        let entry = slot(at)
         if entry != 0 { return (Int(entry & 0xFFFF_FFFF) - 1, false) }
         let number = references.count
         references.append(arena.append(bytes))
-        slots[slot >> Self.pageShift][slot & (1 << Self.pageShift - 1)] =
-            hash & 0xFFFF_FFFF_0000_0000 | UInt64(number + 1)
+        setSlot(at, to: UInt64(hash) << 32 | UInt64(number + 1))
         if references.count * 2 > mask { grow() }
         return (number, true)
     }
@@ -52,14 +55,20 @@ public struct ByteTable: Sendable {
     public func text(_ number: Int) -> String { with(number) { String(decoding: $0, as: UTF8.self) } }
 
     @inline(__always)
-    private func slot(_ index: Int) -> UInt64 { slots[index >> Self.pageShift][index & (1 << Self.pageShift - 1)] }
+    private func slot(_ index: Int) -> UInt64 { pages[index >> Self.pageShift][index & (1 << Self.pageShift - 1)] }
 
-    private func find(_ bytes: UnsafeBufferPointer<UInt8>, _ hash: UInt64) -> Int {
-        var at = Int(truncatingIfNeeded: hash) & mask
+    @inline(__always)
+    private mutating func setSlot(_ index: Int, to entry: UInt64) {
+        pages[index >> Self.pageShift][index & (1 << Self.pageShift - 1)] = entry
+    }
+
+    @inline(__always)
+    private func find(_ bytes: UnsafeBufferPointer<UInt8>, _ hash: UInt32) -> Int {
+        var at = Int(hash) & mask
         while true {
             let entry = slot(at)
             if entry == 0 { return at }
-            if entry >> 32 == hash >> 32, equal(Int(entry & 0xFFFF_FFFF) - 1, bytes) { return at }
+            if entry >> 32 == UInt64(hash), equal(Int(entry & 0xFFFF_FFFF) - 1, bytes) { return at }
             at = (at + 1) & mask
         }
     }
@@ -68,25 +77,31 @@ public struct ByteTable: Sendable {
     private func equal(_ number: Int, _ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         let reference = references[number]
         guard Int(reference.count) == bytes.count else { return false }
-        return arena.with(reference) { $0.elementsEqual(bytes) }
+        return arena.with(reference) { known in
+            guard let left = known.baseAddress, let right = bytes.baseAddress else { return true }
+            return memcmp(left, right, bytes.count) == 0
+        }
     }
 
+    /// Four times the slots; the entries carry what is needed to place them anew.
     private mutating func grow() {
+        let old = pages
         let size = (mask + 1) * 4
         mask = size - 1
-        slots = (0..<(size >> Self.pageShift)).map { _ in [UInt64](repeating: 0, count: 1 << Self.pageShift) }
-        for number in 0..<references.count {
-            let hash = arena.with(references[number]) { Self.hash($0) }
-            var at = Int(truncatingIfNeeded: hash) & mask
-            while slot(at) != 0 { at = (at + 1) & mask }
-            slots[at >> Self.pageShift][at & (1 << Self.pageShift - 1)] =
-                hash & 0xFFFF_FFFF_0000_0000 | UInt64(number + 1)
+        let page = min(size, 1 << Self.pageShift)
+        pages = (0..<(size / page)).map { _ in [UInt64](repeating: 0, count: page) }
+        for entries in old {
+            for entry in entries where entry != 0 {
+                var at = Int(entry >> 32) & mask
+                while slot(at) != 0 { at = (at + 1) & mask }
+                setSlot(at, to: entry)
+            }
         }
     }
 
     /// A multiplicative hash, eight bytes at a time. Ids come from users whom the manager trusts with its disk.
     @inline(__always)
-    private static func hash(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt64 {
+    private static func hash(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt32 {
         var h: UInt64 = 0x9E37_79B9_7F4A_7C15 ^ UInt64(bytes.count)
         let raw = UnsafeRawBufferPointer(bytes)
         var at = 0
@@ -101,6 +116,6 @@ public struct ByteTable: Sendable {
             at += 1
         }
         h = (h ^ rest) &* 0xC4CE_B9FE_1A85_EC53
-        return h ^ (h >> 29)
+        return UInt32(truncatingIfNeeded: h ^ (h >> 29) ^ (h >> 32))
     }
 }

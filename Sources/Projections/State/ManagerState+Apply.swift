@@ -38,16 +38,16 @@ extension ManagerState {
             endRunning(number, .operator, now)
             tasks[number].finishedAt = now
             tasks[number].reason = word(event.reason)
-            losses[UInt32(number)] = nil
+            forgiveLosses(number)
             move(number, to: .cancelled)
         case .held:
             endRunning(number, .operator, now)
             tasks[number].reason = word(event.reason)
-            if event.reason.map({ !$0.elementsEqual("poison".utf8) }) ?? true { losses[UInt32(number)] = nil }
+            if event.reason.map({ !$0.elementsEqual("poison".utf8) }) ?? true { forgiveLosses(number) }
             move(number, to: .held)
         case .released:
             tasks[number].reason = TaskRecord.none
-            losses[UInt32(number)] = nil
+            forgiveLosses(number)
             move(number, to: .pending)
         case .extended:
             tasks[number].outputDirectories = extendedDirectories(
@@ -118,7 +118,7 @@ extension ManagerState {
             record(number, worker: worker, now, isRunning: isRunning(number, event.attempt)) { $0.completed += 1 }
         }
         letGo(number)
-        losses[UInt32(number)] = nil
+        forgiveLosses(number)
         tasks[number].finishedAt = now
         tasks[number].hasError = false
         tasks[number].lastError = ByteArena.Reference()
@@ -134,7 +134,7 @@ extension ManagerState {
             record(number, worker: worker, now, isRunning: isRunning(number, event.attempt)) { $0.failed += 1 }
         }
         endRunning(number, .failed, now)
-        losses[UInt32(number)] = nil
+        forgiveLosses(number)
         tasks[number].retryCount &+= 1
         tasks[number].finishedAt = now
         tasks[number].lastError = texts.append(event.error)
@@ -147,13 +147,13 @@ extension ManagerState {
         let reason = event.reason.flatMap { RequeueReason(word: $0) }
         let holder = tasks[number].worker
         if tasks[number].status == .assigned, holder != TaskRecord.none, reason?.isLoss == true {
-            workers[Int(holder)].runs[phase(of: number), default: RunStatistics()].lost += 1
+            workers[Int(holder)].withRuns(ofPhase: phase(of: number)) { $0.lost += 1 }
         }
         endRunning(number, reason.map { EndedAttempt.Outcome($0) } ?? .operator, now)
         if reason?.isLoss == true {
             losses[UInt32(number), default: 0] += 1
         } else if reason == .operator {
-            losses[UInt32(number)] = nil
+            forgiveLosses(number)
             tasks[number].retryCount = 0
         }
         tasks[number].worker = TaskRecord.none
@@ -181,6 +181,10 @@ extension ManagerState {
         tasks[number].status == .assigned && tasks[number].attempt == attempt
     }
 
+    private mutating func forgiveLosses(_ number: Int) {
+        if !losses.isEmpty { losses[UInt32(number)] = nil }
+    }
+
     /// The phase's number of a task.
     func phase(of number: Int) -> UInt32 { templates[Int(tasks[number].template)].phase }
 
@@ -191,12 +195,13 @@ extension ManagerState {
         _ number: Int, worker: UInt32, _ now: Int64, isRunning: Bool, _ count: (inout RunStatistics) -> Void
     ) {
         let since = tasks[number].assignedAt
-        let phase = phase(of: number)
-        count(&workers[Int(worker)].runs[phase, default: RunStatistics()])
-        guard isRunning, since != TaskRecord.never else { return }
-        let duration = max(0, now - since)
-        workers[Int(worker)].runs[phase, default: RunStatistics()].busyMicroseconds += duration
-        workers[Int(worker)].runs[phase, default: RunStatistics()].durations.add(microseconds: duration)
+        let duration = isRunning && since != TaskRecord.never ? max(0, now - since) : nil
+        workers[Int(worker)].withRuns(ofPhase: phase(of: number)) { runs in
+            count(&runs)
+            guard let duration else { return }
+            runs.busyMicroseconds += duration
+            runs.durations.add(microseconds: duration)
+        }
     }
 
     /// Puts the running attempt, if any, into the list of ended ones and frees its worker.

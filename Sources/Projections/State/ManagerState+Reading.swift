@@ -125,7 +125,7 @@ extension ManagerState {
     public var workerSummaries: [WorkerSummary] {
         workers.enumerated().map { number, worker in
             var total = RunStatistics()
-            for run in worker.runs.values {
+            for run in worker.runs.map(\.statistics) {
                 total.completed += run.completed
                 total.failed += run.failed
                 total.busyMicroseconds += run.busyMicroseconds
@@ -146,7 +146,7 @@ extension ManagerState {
 extension ManagerState {
     /// Completions a second, over the time since the first worker came; 0 before the first completion.
     public func completionRate(now: LogTime) -> Double {
-        let done = workers.reduce(0) { $0 + $1.runs.values.reduce(0) { $0 + $1.completed } }
+        let done = workers.reduce(0) { $0 + $1.runs.reduce(0) { $0 + $1.statistics.completed } }
         guard done > 0, let first = workers.map(\.firstEvent).min(), let last = workers.map(\.lastEvent).max() else {
             return 0
         }

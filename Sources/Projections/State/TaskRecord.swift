@@ -49,7 +49,7 @@ struct TaskTemplate: Sendable, Hashable {
 /// An attempt that ended without completing its task.
 struct EndedAttempt: Sendable {
     /// How it ended.
-    enum Outcome: UInt8, Sendable {
+    enum Outcome: UInt8, Sendable, CaseIterable {
         case failed, stale, workerLost, returned, `operator`
 
         init(_ reason: RequeueReason) {
@@ -60,6 +60,11 @@ struct EndedAttempt: Sendable {
                 case .returned: .returned
                 case .operator, .retry: .operator
                 }
+        }
+
+        init?(word: String) {
+            guard let match = Self.allCases.first(where: { $0.word == word }) else { return nil }
+            self = match
         }
 
         var word: String {

@@ -78,6 +78,18 @@ struct WorkerRecord: Sendable {
     var lastEvent: Int64
     /// The tasks that are assigned to it, in the order of assignment.
     var holding: [UInt32] = []
-    /// By phase.
-    var runs: [UInt32: RunStatistics] = [:]
+    /// By phase, in the order in which they first came: few, so that looking through them is faster than hashing.
+    var runs: [(phase: UInt32, statistics: RunStatistics)] = []
+
+    /// Lends the statistics of a phase for a change.
+    @inline(__always)
+    mutating func withRuns(ofPhase phase: UInt32, _ change: (inout RunStatistics) -> Void) {
+        if let at = runs.lastIndex(where: { $0.phase == phase }) {
+            change(&runs[at].statistics)
+        } else {
+            var fresh = RunStatistics()
+            change(&fresh)
+            runs.append((phase, fresh))
+        }
+    }
 }

@@ -17,3 +17,20 @@ const uint8_t *cscan_string_stop_portable(const uint8_t *p, const uint8_t *end);
 /// Just behind the JSON value that begins at p, or NULL where [p, end) ends first. Does not validate:
 /// for lines whose checksum has been found right.
 const uint8_t *cscan_value_end(const uint8_t *p, const uint8_t *end);
+
+/// One member of a JSON object, as it stands in the text.
+struct cscan_member {
+    /// Behind the key's opening quote.
+    const uint8_t *key;
+    size_t key_size;
+    /// The key's first eight bytes as they lie in memory, the rest zero: keys are compared as one number.
+    uint64_t key_word;
+    const uint8_t *value;
+    size_t value_size;
+    /// Not 0 where the value is a string with a backslash in it.
+    int value_is_escaped;
+};
+
+/// Reads the member that begins at p (at its key's opening quote). Returns where the next one begins; behind the last
+/// one the closing brace or `end`; NULL where the text ends first or is none. Does not validate values.
+const uint8_t *cscan_member(const uint8_t *p, const uint8_t *end, struct cscan_member *member);

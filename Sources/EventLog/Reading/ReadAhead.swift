@@ -1,10 +1,11 @@
 import Glibc
 import Synchronization
 
-/// Reads chunks ahead on a thread of its own, at most four, so that inflating overlaps with what is done to them.
-final class ChunkPrefetch: Sendable {
+/// Reads events ahead on a thread of its own, at most four chunks, so that inflating and checking overlap with what is
+/// done to them.
+final class ReadAhead: Sendable {
     private struct State {
-        var ready: [LineChunk] = []
+        var ready: [CheckedLines] = []
         var failure: JournalError?
         var isFinished = false
         var isCancelled = false
@@ -15,15 +16,15 @@ final class ChunkPrefetch: Sendable {
     private static let capacity = 4
 
     /// Starts the thread.
-    init(_ source: SegmentSequence) {
+    init(_ source: CheckedSource) {
         startThread(named: "journal-read") { self.run(source) }
     }
 
     /// The next chunk; nil at the end. Blocks the calling thread until there is one.
-    func next() throws(JournalError) -> LineChunk? {
+    func next() throws(JournalError) -> CheckedLines? {
         while true {
             let ticket = changed.ticket()
-            let step = state.withLock { state -> (chunk: LineChunk?, failure: JournalError?, done: Bool) in
+            let step = state.withLock { state -> (chunk: CheckedLines?, failure: JournalError?, done: Bool) in
                 if !state.ready.isEmpty { return (state.ready.removeFirst(), nil, false) }
                 return (nil, state.failure, state.isFinished)
             }
@@ -43,7 +44,7 @@ final class ChunkPrefetch: Sendable {
         changed.notify()
     }
 
-    private func run(_ source: SegmentSequence) {
+    private func run(_ source: CheckedSource) {
         do throws(JournalError) {
             while let chunk = try source.next() {
                 while true {

@@ -1,0 +1,67 @@
+/// The events of one chunk that were found right, whole commands only, and the bytes that they point into.
+struct CheckedLines: Sendable {
+    /// One event's line inside the bytes; see `LogLine`.
+    struct Entry: Sendable {
+        var position: LogPosition
+        var time: LogTime
+        var crc: UInt32
+        var offset: UInt32
+        var count: UInt32
+        var bodyStart: UInt16
+        var hasMore: Bool
+    }
+
+    var bytes: [UInt8]
+    var entries: [Entry] = []
+    /// The last position of the chunk, gap lines included.
+    var last: LogPosition
+    /// What is wrong behind the last entry; thrown after the entries have been shown.
+    var failure: JournalError?
+
+    /// Calls `body` with each event until it returns false; false then. Throws what is wrong behind them.
+    @inline(__always)
+    func forEach(_ body: (LogLine) throws(JournalError) -> Bool) throws(JournalError) -> Bool {
+        var problem: JournalError?
+        var goesOn = true
+        bytes.withUnsafeBufferPointer { buffer in
+            do throws(JournalError) {
+                for entry in entries {
+                    guard try body(LogLine(entry, in: buffer)) else {
+                        goesOn = false
+                        return
+                    }
+                }
+            } catch { problem = error }
+        }
+        if let problem { throw problem }
+        if goesOn, let failure { throw failure }
+        return goesOn
+    }
+}
+
+/// The checked events from a position on: files one after the other, each line looked at once.
+///
+/// Used by one thread at a time: the reader's own, or the one that reads ahead.
+final class CheckedSource: @unchecked Sendable {  // handed over whole to the one thread that reads
+    private let chunks: SegmentSequence
+    private var checker: LineChecker
+    private var isFinished = false
+
+    /// Bytes at the end of the active segment that were not shown; after `next` has returned nil.
+    var unread: UnreadTail? { checker.unread }
+
+    init(_ chunks: SegmentSequence, from: LogPosition) {
+        self.chunks = chunks
+        checker = LineChecker(from: from)
+    }
+
+    /// The next events; nil at the end.
+    func next() throws(JournalError) -> CheckedLines? {
+        guard let chunk = try chunks.next() else {
+            if !isFinished { checker.finish() }
+            isFinished = true
+            return nil
+        }
+        return checker.check(chunk)
+    }
+}
