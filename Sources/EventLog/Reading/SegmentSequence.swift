@@ -40,6 +40,17 @@ final class SegmentSequence: @unchecked Sendable {  // handed over whole to the 
         }
     }
 
+    /// After `next` has thrown for damaged gzip data: goes on behind it, at the next member that can be entered, else at
+    /// the next file. False where there is none.
+    func resume() throws(JournalError) -> Bool {
+        guard let current else { return false }
+        if try current.skipDamagedMember() { return true }
+        guard let next = try directory.segments().first(where: { $0.first > current.name.first }) else { return false }
+        last = next.first.previous
+        self.current = nil
+        return true
+    }
+
     /// Keeps the position of a chunk's last event, to know which file comes next.
     private func note(_ chunk: LineChunk) {
         chunk.bytes.withUnsafeBufferPointer { bytes in

@@ -25,6 +25,8 @@ final class SegmentChunks {
     private var inputTaken = 0
     private var inflater: GzipInflater?
     private var insideMember = false
+    /// Where in the file the member begins that is being read.
+    private var memberOffset: Int64 = 0
     private var atEnd = false
 
     /// `skippingTo`: hop over members that end before this position; only where the members say what they hold.
@@ -148,6 +150,7 @@ final class SegmentChunks {
     /// Positions the input at the data of the member that begins at `inputTaken`.
     private func enterMember() throws(JournalError) {
         insideMember = true
+        memberOffset = fileOffset - Int64(input.count - inputTaken)
         if checksTrailers { return }  // zlib reads the header itself
         while true {
             let header = input.withUnsafeBufferPointer {
@@ -179,6 +182,42 @@ final class SegmentChunks {
         input = []
         inputTaken = 0
         if fileOffset > size { throw damage("the gzip data end inside a member's trailer") }
+    }
+
+    /// After damaged data: finds the next member that says where it begins and goes on there; false where there is none.
+    /// Lines that were begun are dropped; offsets are not known any more.
+    func skipDamagedMember() throws(JournalError) -> Bool {
+        guard name.isCompressed else { return false }
+        var at = memberOffset + 1
+        do throws(FileError) {
+            while case let bytes = try readBytes(of: file, at: at, count: 256 << 10),
+                bytes.count >= GzipMember.headerBytes
+            {
+                let found = bytes.withUnsafeBufferPointer { buffer in
+                    (0...(buffer.count - GzipMember.headerBytes)).first {
+                        buffer[$0] == 0x1F && GzipMember.entry(UnsafeBufferPointer(rebasing: buffer[$0...])) != nil
+                    }
+                }
+                if let found {
+                    restart(at: at + Int64(found))
+                    return true
+                }
+                at += Int64(bytes.count - GzipMember.headerBytes + 1)
+            }
+        } catch { throw .file(error) }
+        return false
+    }
+
+    private func restart(at offset: Int64) {
+        fileOffset = offset
+        memberOffset = offset
+        lineOffset = Int64.min / 2
+        carry = []
+        input = []
+        inputTaken = 0
+        inflater = nil
+        insideMember = false
+        atEnd = false
     }
 
     /// Hops over members that lie wholly before a position.

@@ -22,7 +22,7 @@ struct VerifyCommand: AsyncParsableCommand {
     }
 
     private static func verify(_ data: DataDirectory) throws -> Verifier.Report {
-        var verifier = Verifier(data.journal)
+        let verifier = Verifier(data.journal)
         guard try data.fileSystem.metadata(data.stateFile) != nil else { return try verifier.run() }
         let bytes = try readWholeFile(data.stateFile, on: data.fileSystem)
         let state: ManagerState
