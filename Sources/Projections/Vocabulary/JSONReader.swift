@@ -43,14 +43,14 @@ public struct JSONReader {
         _ body: (String, inout JSONReader) throws(JSONError) -> Void
     ) throws(JSONError) {
         try open(123, "an object")
-        var seen: Set<String> = []
+        var seen = SeenKeys()
         skipSpace()
         if take(125) { return leave() }
         while true {
             skipSpace()
             let start = at
             let key = try string()
-            guard seen.insert(key).inserted || isForm else {
+            guard seen.insert(key) || isForm else {
                 throw JSONError("the key \"\(key)\" stands twice", offset: start)
             }
             skipSpace()
@@ -92,7 +92,11 @@ public struct JSONReader {
 
     /// The string that comes next.
     public mutating func string() throws(JSONError) -> String {
-        let inside = try rawString()
+        text(try rawString())
+    }
+
+    /// A string's text, its escapes resolved.
+    private func text(_ inside: Range<Int>) -> String {
         let raw = UnsafeBufferPointer(rebasing: bytes[inside])
         if raw.contains(92) { return String(decoding: unescapedJSON(raw), as: UTF8.self) }
         return String(decoding: raw, as: UTF8.self)
@@ -144,15 +148,14 @@ public struct JSONReader {
             out.append(123)
             var isFirst = true
             try open(123, "an object")
-            var seen: Set<String> = []
+            var seen = SeenKeys()
             skipSpace()
             if !take(125) {
                 while true {
                     skipSpace()
                     let inside = try rawString()
-                    let key = String(
-                        decoding: unescapedJSON(UnsafeBufferPointer(rebasing: bytes[inside])), as: UTF8.self)
-                    guard seen.insert(key).inserted || isForm else {
+                    let key = text(inside)
+                    guard seen.insert(key) || isForm else {
                         throw JSONError("the key \"\(key)\" stands twice", offset: inside.lowerBound - 1)
                     }
                     if !isFirst { out.append(44) }
@@ -316,5 +319,21 @@ public struct JSONReader {
 
     private mutating func digits() {
         while at < bytes.count, (48...57).contains(bytes[at]) { at += 1 }
+    }
+}
+
+/// The keys of one object so far: few are compared one by one, which is faster than hashing them.
+private struct SeenKeys {
+    private static let fewest = 24
+    private var few: [String] = []
+    private var many: Set<String> = []
+
+    /// False for a key that was there already.
+    mutating func insert(_ key: String) -> Bool {
+        if !many.isEmpty { return many.insert(key).inserted }
+        if few.contains(key) { return false }
+        few.append(key)
+        if few.count > Self.fewest { many = Set(few) }
+        return true
     }
 }

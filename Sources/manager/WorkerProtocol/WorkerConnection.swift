@@ -1,5 +1,6 @@
 import DequeModule
 import EventLog
+import Glibc
 import NIOCore
 import NIOPosix
 import Projections
@@ -132,17 +133,26 @@ final class WorkerConnection: ChannelInboundHandler {
 
     private func readLines() {
         var start = 0
-        while mode == .fast, let newline = input[max(start, scanned)...].firstIndex(of: 10) {
+        while mode == .fast, let newline = newline(from: max(start, scanned)) {
             guard newline - start <= Limits.lineBytes else { return refuse("a line has more than 8 MiB") }
             if newline > start { decide(UnsafeRange(start, newline)) }
             start = newline + 1
             scanned = start
         }
-        if start > 0 { input.removeFirst(start) }
+        if start == input.count { input.removeAll(keepingCapacity: true) } else { input.removeFirst(start) }
         scanned = input.count
         if mode == .fast, input.count > Limits.lineBytes {
             input = []
             refuse("a line has more than 8 MiB")
+        }
+    }
+
+    private func newline(from start: Int) -> Int? {
+        input.withUnsafeBufferPointer { bytes in
+            guard let base = bytes.baseAddress, let found = memchr(base + start, 10, bytes.count - start) else {
+                return nil
+            }
+            return UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - base
         }
     }
 
