@@ -118,6 +118,34 @@ struct JournalTests {
         #expect(try verifier.run().damage.first?.file == sealed.text)
     }
 
+    @Test("whatever byte of a sealed file is flipped, a start that notices names that file")
+    func flippedAnywhereInSealed() throws {
+        try write(200, segmentBytes: 4000)
+        let sealed = try #require(try directory.segments().first)
+        try #require(sealed.isCompressed)
+        let path = directory.path(of: sealed)
+        let whole = try readWholeFile(path, on: LocalFileSystem())
+        var refused = 0
+        for at in stride(from: 40, to: whole.count, by: 3) {
+            var bytes = whole
+            bytes[at] ^= 1 << (at % 8)
+            try writeAll(bytes, to: try LocalFileSystem().open(path, .replace), at: 0)
+            do throws(JournalError) {
+                let store = LocalJournalStore(directory, segmentBytes: 4000)
+                _ = try store.open(RecoveryHints())
+                store.close()
+            } catch {
+                guard case .damage(let damage) = error else {
+                    Issue.record("byte \(at): \(error)")
+                    continue
+                }
+                #expect(damage.file == sealed.text, "byte \(at): \(damage)")
+                refused += 1
+            }
+        }
+        #expect(refused > 10)
+    }
+
     @Test("verify goes on behind a damaged file and lists each one once")
     func damagedFiles() throws {
         try write(600, segmentBytes: 8000)

@@ -51,17 +51,31 @@ extension LocalJournalStore {
 
     /// Whether every line of a compressed file is good, and its gzip frame too.
     private func compressedIsGood(_ name: SegmentName) throws(JournalError) -> Bool {
-        guard let file = try directory.open(name) else { return false }
         do throws(JournalError) {
-            let chunks = try SegmentChunks(name, file: file, checkingTrailers: true)
-            var checker = LineChecker(from: name.first)
-            while let chunk = try chunks.next() {
-                if checker.check(chunk).failure != nil { return false }
-            }
-            return chunks.takeTail() == nil
+            try readThrough(name)
+            return true
         } catch {
             if case .damage = error { return false }
             throw error
+        }
+    }
+
+    /// Reads a sealed file to its end, gzip trailers included. Throws the first damage in it.
+    private func readThrough(_ name: SegmentName) throws(JournalError) {
+        guard let file = try directory.open(name) else {
+            throw .file(FileError(operation: "open", path: directory.path(of: name), errno: 2))
+        }
+        defer { file.close() }
+        let chunks = try SegmentChunks(name, file: file, checkingTrailers: true)
+        var checker = LineChecker(from: name.first)
+        while let chunk = try chunks.next() {
+            if let failure = checker.check(chunk).failure { throw failure }
+        }
+        if chunks.takeTail() != nil {
+            throw .damage(
+                JournalDamage(
+                    kind: .torn, file: name.text, position: checker.last.next,
+                    detail: "the last line has no newline"))
         }
     }
 
@@ -69,8 +83,11 @@ extension LocalJournalStore {
     /// removes left-overs of a merge, whose events all stand in an earlier file.
     func checkContinuity() throws(JournalError) {
         var last: LogPosition?
+        var before: SegmentName?
         for name in try directory.segments() {
-            if let last, name.first > last.next {
+            if let last, let before, name.first > last.next {
+                // Bit rot may have hidden the end of the file before: then that is what is wrong.
+                try readThrough(before)
                 throw .damage(
                     JournalDamage(
                         kind: .missingSegment, file: name.text, position: last.next,
@@ -85,6 +102,7 @@ extension LocalJournalStore {
                 continue
             }
             last = here
+            before = name
         }
     }
 

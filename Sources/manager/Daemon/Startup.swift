@@ -42,6 +42,9 @@ struct Startup {
         var snapshotPosition: LogPosition?
     }
 
+    /// The results that are held in memory before their rows are written.
+    private static let owedRoundBytes = 256 << 20
+
     /// `results` receives rows that are owed, before anything else is written.
     func run(results: ResultWriter) throws(StartFailure) -> Loaded {
         try removeUnfinished()
@@ -148,11 +151,13 @@ struct Startup {
     private func replay(from base: ManagerState, _ results: ResultWriter) throws(StartFailure) -> ManagerState {
         var state = base
         var owed: [(task: String, attempt: UInt32, result: [UInt8], position: LogPosition)] = []
+        var owedBytes = 0
         var failure: StartFailure?
         results.writeOwed([], outputDirectories: base.outputDirectories)
         func writeOwed() {
             let rows = owed.compactMap { results.owe($0.task, $0.attempt, $0.result, $0.position, state) }
             owed.removeAll()
+            owedBytes = 0
             results.writeOwed(rows, outputDirectories: [])
         }
         do throws(JournalError) {
@@ -164,7 +169,9 @@ struct Startup {
                     if let result = event.result, event.kind == .completed || event.kind == .result {
                         owed.append(
                             (String(decoding: event.task, as: UTF8.self), event.attempt, Array(result), line.position))
-                        if owed.count >= 10_000 { writeOwed() }
+                        owedBytes += result.count + 256
+                        // Each round looks through the files for rows that stand there already: few, large rounds.
+                        if owedBytes >= Self.owedRoundBytes { writeOwed() }
                     }
                 } catch {
                     failure = StartFailure("seq \(line.position): \(error)")
