@@ -159,7 +159,7 @@ final class ManagerDaemon: Sendable {
         processor.writer.waitUntilDurable(processor.snapshot.position)
         StartReport.say("Updating state with CSV completions...")
         StartReport.say("Initial status: \(processor.snapshot.progress)")
-        _ = try snapshots.write()
+        _ = try snapshots.write(paced: false)  // nobody is served yet
     }
 
     /// Requeues every running attempt as lost: for `run`, whose workers died with it.
