@@ -70,6 +70,12 @@ public struct EventView {
     public private(set) var sha256 = Bytes(start: nil, count: 0)
     /// How far a file was read, in bytes.
     public private(set) var fileBytes: Int64 = 0
+    /// Up to where the rows of a file count by their hash, in bytes.
+    public private(set) var countsByHashTo: Int64 = 0
+    /// A JSON array: the hashes of rows that spoke for tasks which were complete or cancelled.
+    public private(set) var rows: Bytes?
+    /// SHA-256 of the row that completed a task, in hex.
+    public private(set) var rowSHA256: Bytes?
     /// The version of the program.
     public private(set) var version: Bytes?
     /// The machine's name.
@@ -136,6 +142,8 @@ public struct EventView {
                 host = text(value)
             } else if Self.matches(p, "file") {
                 file = text(value) ?? file
+            } else if Self.matches(p, "rows") {
+                rows = value
             }
         case 5:
             if Self.matches(p, "phase") {
@@ -150,6 +158,8 @@ public struct EventView {
                 fileBytes = Self.integer(value) ?? 0
             } else if Self.matches(p, "since") {
                 since = LogTime(jsonString: value)
+            } else if Self.matches(p, "until") {
+                countsByHashTo = Self.integer(value) ?? 0
             }
         case 6:
             if Self.matches(p, "worker") {
@@ -175,6 +185,7 @@ public struct EventView {
             }
         case 8: if Self.matches(p, "priority") { priority = Self.integer(value) ?? 0 }
         case 9: if Self.matches(p, "timeout_s") { timeout = value.first == 110 ? nil : value }
+        case 10: if Self.matches(p, "row_sha256") { rowSHA256 = text(value) }
         case 11:
             if Self.matches(p, "output_dirs") {
                 outputDirectories = value
