@@ -8,7 +8,7 @@ final class RunningManager {
     let process = Process()
     let http: String
     let workers: UInt16
-    private let output = Pipe()
+    let output = Pipe()
 
     /// The binary beside the tests.
     static var binary: URL {
@@ -17,7 +17,7 @@ final class RunningManager {
     }
 
     /// Starts `manager serve` and waits until it says where it listens.
-    init(_ directory: String, _ extra: [String] = []) throws {
+    init(_ directory: String, _ extra: [String] = [], seconds: Double = 30) throws {
         process.executableURL = Self.binary
         process.arguments =
             ["serve", "--data-dir", directory, "--listen", "127.0.0.1:0", "--worker-listen", "127.0.0.1:0"] + extra
@@ -25,7 +25,7 @@ final class RunningManager {
         process.standardError = FileHandle.nullDevice
         try process.run()
         let lock = directory + "/journal/lock"
-        let deadline = Date().addingTimeInterval(30)
+        let deadline = Date().addingTimeInterval(seconds)
         while true {
             let text = try Self.text(lock)
             if text.contains("\"pid\":\(process.processIdentifier),"), let tcp = Self.port("tcp", text),

@@ -170,6 +170,8 @@ extension ManagerState {
         public var attempt: UInt32
         /// When it was assigned.
         public var assignedAt: LogTime
+        /// The interval of heartbeats that its worker announced, in seconds; nil where it announced none.
+        public var heartbeatSeconds: Double?
     }
 
     /// All running attempts, in the order of adding.
@@ -182,7 +184,8 @@ extension ManagerState {
                 RunningAttempt(
                     task: ids.text(number),
                     worker: task.worker == TaskRecord.none ? nil : workerNames.text(Int(task.worker)),
-                    attempt: task.attempt, assignedAt: LogTime(microseconds: task.assignedAt)))
+                    attempt: task.attempt, assignedAt: LogTime(microseconds: task.assignedAt),
+                    heartbeatSeconds: heartbeats[UInt32(number)]))
         }
         return running
     }

@@ -65,6 +65,13 @@ extension ManagerState {
         return pairs
     }
 
+    /// The latest attempt of a task and its worker; 0 and nil where it was never assigned, nil also where the attempt
+    /// completed the task before it was opened again.
+    func latestAttempt(_ number: Int) -> (worker: String?, attempt: UInt32) {
+        let latest = tasks[number].attempt
+        return (knownAttempts(tasks[number]).last { $0.attempt == latest }.flatMap { name($0.worker) }, latest)
+    }
+
     /// Decides on a completion.
     public func decideComplete(
         _ task: String, by speaker: Speaker, result: [UInt8]?, via: String = "worker",

@@ -48,11 +48,7 @@ extension Event {
             Self.nullableString("worker", worker, &out)
             Self.integer("attempt", Int64(attempt), &out)
             Self.raw("result", result, &out)
-        case .csvRead(let file, let bytes, let sha256):
-            out.append(contentsOf: "\"type\":\"csv_read\"".utf8)
-            Self.string("file", file, &out)
-            Self.integer("bytes", bytes, &out)
-            Self.string("sha256", sha256, &out)
+        case .csvRead(let read): Self.encode(read, &out)
         case .note(let type, let members):
             out.append(contentsOf: "\"type\":".utf8)
             appendJSONString(type, to: &out)
@@ -98,6 +94,28 @@ extension Event {
         if let result = completion.result { raw("result", result, &out) }
         if completion.isLate { out.append(contentsOf: ",\"late\":true".utf8) }
         encode(completion.provenance, &out)
+        guard let row = completion.row else { return }
+        string("file", row.file, &out)
+        integer("row", Int64(row.number), &out)
+        string("row_sha256", row.sha256, &out)
+    }
+
+    private static func encode(_ read: CSVRead, _ out: inout [UInt8]) {
+        out.append(contentsOf: "\"type\":\"csv_read\"".utf8)
+        string("file", read.file, &out)
+        integer("bytes", read.bytes, &out)
+        string("sha256", read.sha256, &out)
+        if read.countsByHashTo > read.bytes { integer("until", read.countsByHashTo, &out) }
+        guard !read.rows.isEmpty else { return }
+        key("rows", &out)
+        out.append(91)
+        for (index, row) in read.rows.enumerated() {
+            if index > 0 { out.append(44) }
+            out.append(34)
+            row.appendHex(to: &out)
+            out.append(34)
+        }
+        out.append(93)
     }
 
     private static func encode(_ provenance: Provenance, _ out: inout [UInt8]) {

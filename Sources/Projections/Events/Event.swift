@@ -15,7 +15,7 @@ public enum Event: Sendable, Equatable {
     case started(version: String, host: String, pid: Int)
     case stopped
     case result(task: String, worker: String?, attempt: UInt32, result: [UInt8])
-    case csvRead(file: String, bytes: Int64, sha256: String)
+    case csvRead(CSVRead)
     /// Something that a fold may skip: its type and its members as JSON, each with its key.
     case note(type: String, members: [(key: String, json: [UInt8])])
 
@@ -88,12 +88,52 @@ public enum Event: Sendable, Equatable {
         public var isLate = false
         /// Where it comes from.
         public var provenance = Provenance()
+        /// The row that completed it, where one did.
+        public var row: SourceRow?
 
         /// Makes one from its parts.
         public init(task: String, worker: String?, attempt: UInt32) {
             self.task = task
             self.worker = worker
             self.attempt = attempt
+        }
+    }
+
+    /// A row of a result file.
+    public struct SourceRow: Sendable, Equatable {
+        /// The file's name, relative to the data directory where it stands in it.
+        public var file: String
+        /// The row's number: the header is 1.
+        public var number: Int
+        /// SHA-256 of the row's content, in hex.
+        public var sha256: String
+
+        /// Makes one from its parts.
+        public init(file: String, number: Int, sha256: String) {
+            self.file = file
+            self.number = number
+            self.sha256 = sha256
+        }
+    }
+
+    /// How far a result file was read.
+    public struct CSVRead: Sendable, Equatable {
+        /// The file's name, relative to the data directory where it stands in it.
+        public var file: String
+        /// Bytes from the beginning, whole rows.
+        public var bytes: Int64
+        /// SHA-256 of those bytes, in hex.
+        public var sha256: String
+        /// Rows that spoke for tasks which were complete or cancelled.
+        public var rows: [RowHash] = []
+        /// Up to where rows count by their hash, as the file was begun anew; 0: none do.
+        public var countsByHashTo: Int64 = 0
+
+        /// Makes one from its parts.
+        public init(file: String, bytes: Int64, sha256: String) {
+            self.file = file
+            self.bytes = bytes
+            self.sha256 = sha256
         }
     }
 

@@ -70,6 +70,12 @@ public struct EventView {
     public private(set) var sha256 = Bytes(start: nil, count: 0)
     /// How far a file was read, in bytes.
     public private(set) var fileBytes: Int64 = 0
+    /// Up to where the rows of a file count by their hash, in bytes.
+    public private(set) var countsByHashTo: Int64 = 0
+    /// A JSON array: the hashes of rows that spoke for tasks which were complete or cancelled.
+    public private(set) var rows: Bytes?
+    /// SHA-256 of the row that completed a task, in hex.
+    public private(set) var rowSHA256: Bytes?
     /// The version of the program.
     public private(set) var version: Bytes?
     /// The machine's name.
@@ -137,6 +143,8 @@ public struct EventView {
         case cscan_member.word("sha256"): sha256 = text(value, isEscaped) ?? sha256
         case cscan_member.word("version"): version = text(value, isEscaped)
         case cscan_member.word("pid"): pid = Self.integer(value) ?? 0
+        case cscan_member.word("rows"): rows = value
+        case cscan_member.word("until"): countsByHashTo = Self.integer(value) ?? 0
         default: return
         }
     }
@@ -148,6 +156,8 @@ public struct EventView {
             maxRetries = Self.integer(value) ?? maxRetries
         } else if member.isKey("heartbeat_s") {
             heartbeat = value
+        } else if member.isKey("row_sha256") {
+            rowSHA256 = text(value, member.value_is_escaped != 0)
         } else if member.isKey("timeout_s") {
             timeout = value.first == 110 ? nil : value
         }

@@ -21,7 +21,22 @@ extension ManagerState {
             appendJSONString(entry.key, to: &out)
             out.append(contentsOf: ",\"bytes\":\(entry.value.bytes),\"sha256\":".utf8)
             appendJSONString(entry.value.sha256, to: &out)
+            if entry.value.countsByHashTo > 0 {
+                out.append(contentsOf: ",\"until\":\(entry.value.countsByHashTo)".utf8)
+            }
             out.append(125)
+        }
+        if rowMemory.count > 0 {
+            out.append(contentsOf: ",\"csv_rows\":".utf8)
+            rowMemory.append(to: &out)
+        }
+        appendList("reopened", reopened.sorted { $0.key < $1.key }, &out) { entry, out in
+            out.append(contentsOf: "[\(entry.key),\(entry.value)]".utf8)
+        }
+        appendList("heartbeats", heartbeats.sorted { $0.key < $1.key }, &out) { entry, out in
+            out.append(contentsOf: "[\(entry.key),".utf8)
+            appendJSONNumber(entry.value, to: &out)
+            out.append(93)
         }
         appendSpecs(&out)
         out.append(125)

@@ -28,6 +28,9 @@ struct MoreReading {
     var workers: [Worker] = []
     var losses: [Pair] = []
     var files: [String: ManagerState.FileRead] = [:]
+    var rowMemory = RowMemory()
+    var reopened: [Pair] = []
+    var heartbeats: [UInt32: Double] = [:]
     var templates: [Template] = []
     var templateRuns: [Pair] = []
 
@@ -42,6 +45,10 @@ struct MoreReading {
                 try reader.array { reader throws(JSONError) in copy.workers.append(try Self.worker(&reader)) }
             case "losses": copy.losses = try Self.pairs(&reader)
             case "csv": try reader.array { reader throws(JSONError) in try copy.readFile(&reader) }
+            case "csv_rows": copy.rowMemory = try RowMemory.read(&reader)
+            case "reopened": copy.reopened = try Self.pairs(&reader)
+            case "heartbeats":
+                try reader.array { reader throws(JSONError) in try copy.readHeartbeat(&reader) }
             case "templates":
                 try reader.array { reader throws(JSONError) in copy.templates.append(try Self.template(&reader)) }
             case "template_runs": copy.templateRuns = try Self.pairs(&reader)
@@ -55,6 +62,9 @@ struct MoreReading {
         state.greatestCounter = greatestCounter
         state.start = start
         state.filesRead = files
+        state.rowMemory = rowMemory
+        state.heartbeats = heartbeats
+        for pair in reopened { state.reopened[UInt32(clamping: pair.first)] = pair.second }
         for pair in losses { state.losses[UInt32(clamping: pair.first)] = pair.second }
         for worker in workers {
             var name = worker.name
@@ -115,10 +125,20 @@ struct MoreReading {
             case "file": file = try reader.string()
             case "bytes": read.bytes = try reader.integer()
             case "sha256": read.sha256 = try reader.string()
+            case "until": read.countsByHashTo = try reader.integer()
             default: try reader.skip()
             }
         }
         files[file] = read
+    }
+
+    private mutating func readHeartbeat(_ reader: inout JSONReader) throws(JSONError) {
+        var numbers: [Double] = []
+        try reader.array { reader throws(JSONError) in numbers.append(try reader.double()) }
+        guard numbers.count == 2, let task = UInt32(exactly: numbers[0]) else {
+            throw JSONError("a pair is due", offset: reader.at)
+        }
+        heartbeats[task] = numbers[1]
     }
 
     private static func worker(_ reader: inout JSONReader) throws(JSONError) -> Worker {

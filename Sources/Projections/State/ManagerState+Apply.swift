@@ -18,9 +18,7 @@ extension ManagerState {
         switch event.kind {
         case .added: add(event, now)
         case .started: applyStart(event, position, now)
-        case .csvRead:
-            filesRead[String(decoding: event.file, as: UTF8.self)] = FileRead(
-                bytes: event.fileBytes, sha256: String(decoding: event.sha256, as: UTF8.self))
+        case .csvRead: noteFileRead(event)
         case .note: return
         default:
             guard let number = ids.number(of: event.task) else { return }
@@ -109,6 +107,11 @@ extension ManagerState {
         tasks[number].finishedAt = TaskRecord.never
         tasks[number].reason = TaskRecord.none
         move(number, to: .assigned)
+        if let interval = event.heartbeatSeconds {
+            heartbeats[UInt32(number)] = interval
+        } else if !heartbeats.isEmpty {
+            heartbeats[UInt32(number)] = nil
+        }
         if worker != TaskRecord.none { workers[Int(worker)].holding.append(UInt32(number)) }
     }
 
@@ -125,6 +128,7 @@ extension ManagerState {
         tasks[number].reason = TaskRecord.none
         tasks[number].completedBy = worker
         tasks[number].hasResult = event.result != nil
+        if let hash = event.rowSHA256.flatMap({ RowHash(hex: $0) }) { rowMemory.note(hash) }
         move(number, to: .complete)
     }
 
@@ -156,6 +160,9 @@ extension ManagerState {
             forgiveLosses(number)
             tasks[number].retryCount = 0
         }
+        if tasks[number].status == .complete || tasks[number].status == .cancelled {
+            reopened[UInt32(number)] = tasks[number].attempt
+        }
         tasks[number].worker = TaskRecord.none
         tasks[number].completedBy = TaskRecord.none
         tasks[number].hasResult = false
@@ -163,6 +170,14 @@ extension ManagerState {
         tasks[number].finishedAt = TaskRecord.never
         tasks[number].reason = TaskRecord.none
         move(number, to: .pending)
+    }
+
+    private mutating func noteFileRead(_ event: EventView) {
+        filesRead[String(decoding: event.file, as: UTF8.self)] = FileRead(
+            bytes: event.fileBytes, sha256: String(decoding: event.sha256, as: UTF8.self),
+            countsByHashTo: event.countsByHashTo)
+        guard let rows = event.rows else { return }
+        for text in Self.strings(rows) { if let hash = RowHash(hex: text.utf8) { rowMemory.note(hash) } }
     }
 
     private mutating func applyStart(_ event: EventView, _ position: LogPosition, _ now: Int64) {
@@ -232,6 +247,7 @@ extension ManagerState {
         counts[old] -= 1
         counts[status] += 1
         tasks[number].status = status
+        if old == .assigned, status != .assigned, !heartbeats.isEmpty { heartbeats[UInt32(number)] = nil }
         if status == .pending { claimOrder.add(number, of: tasks[number], gate: gate(number)) }
     }
 

@@ -33,6 +33,12 @@ public struct ManagerState: Sendable {
     var start: StartRecord?
     /// How far each result file was read.
     var filesRead: [String: FileRead] = [:]
+    /// Rows of others that have spoken for a task.
+    var rowMemory = RowMemory()
+    /// Tasks that were opened again after they were complete or cancelled, with their latest attempt then.
+    var reopened: [UInt32: UInt32] = [:]
+    /// Running attempts that announced heartbeats: the interval in seconds, by task.
+    var heartbeats: [UInt32: Double] = [:]
     /// Which tasks can be claimed, in order; built when it is first asked for.
     var claimOrder = ClaimOrder()
     /// The total of all phases.
@@ -57,6 +63,15 @@ public struct ManagerState: Sendable {
         public var bytes: Int64
         /// SHA-256 of those bytes, in hex.
         public var sha256: String
+        /// Up to where rows count by their hash, as the file was begun anew; 0: none do.
+        public var countsByHashTo: Int64
+
+        /// Makes one from its parts.
+        public init(bytes: Int64, sha256: String, countsByHashTo: Int64 = 0) {
+            self.bytes = bytes
+            self.sha256 = sha256
+            self.countsByHashTo = countsByHashTo
+        }
     }
 
     /// How many tasks there are.

@@ -22,10 +22,8 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Losses in a row after which a task is held; 0: never.") var poisonAfter = 5
     @Option(help: "How often the state is backed up into backups/.") var backupEvery = "10m"
     @Option(help: "How many backups are kept.") var keepBackups = 48
-    @Option(help: "How often result files of others are read (this version does not read them yet).")
-    var csvEvery = "5s"
-    @Option(help: "More result files of others; repeatable (this version does not read them yet).")
-    var results: [String] = []
+    @Option(help: "How often rows that others appended to result files are read.") var csvEvery = "5s"
+    @Option(help: "More result files of others; repeatable; a pattern in quotes.") var results: [String] = []
     @Flag(help: "Start although the journal's last event lies more than a day in the future.")
     var acceptClock = false
     @Flag(help: "End when nothing can become complete any more: 0 if all tasks are complete, else 1.")
@@ -42,8 +40,11 @@ struct ServeCommand: AsyncParsableCommand {
                 options.snapshotEvery = try MomentText.duration(snapshotEvery)
                 options.staleAfter = try MomentText.duration(staleAfter)
                 options.backupEvery = try MomentText.duration(backupEvery)
-                _ = try MomentText.duration(csvEvery)
+                options.csvEvery = try MomentText.duration(csvEvery)
             } catch { throw ValidationError("\(error)") }
+            if options.csvEvery < .milliseconds(10) {
+                throw ValidationError("--csv-every \(csvEvery) is less than 10ms")
+            }
             if poisonAfter < 0 { throw ValidationError("--poison-after \(poisonAfter) is negative") }
             if keepBackups < 1 { throw ValidationError("--keep-backups \(keepBackups) is less than 1") }
             options.poisonAfter = poisonAfter
@@ -52,9 +53,7 @@ struct ServeCommand: AsyncParsableCommand {
             options.actor = CommandLineActor.name
             try data.fileSystem.createDirectories(data.path)
             let logger = Terminal.logger()
-            if !results.isEmpty {
-                logger.warning("--results is noted, but this version does not read result files of others yet")
-            }
+            options.results = results
             options.sweeps = try SweepReading.read(config, in: data, logger: logger)
             let interrupted = Interruption()
             let daemon = try await ManagerDaemon.start(options, logger: logger)

@@ -78,7 +78,7 @@ extension CommandProcessor {
         _ lost: [Event], _ request: ManagerState.ClaimRequest, _ actor: String?, _ core: inout Core, _ willCommit: Bool
     ) -> [ManagerState.ClaimedTask] {
         var trial = core.state
-        let now = trial.time ?? LogTime.now()
+        let now = trial.time ?? clock.wall()
         for event in lost {
             var body: [UInt8] = []
             event.encode(actor: actor, to: &body)
@@ -96,7 +96,7 @@ extension CommandProcessor {
     }
 
     private func note(_ tasks: [ManagerState.ClaimedTask], _ core: inout Core) {
-        let now = ContinuousClock.now
+        let now = clock.steady()
         for task in tasks { core.signs[AttemptReference(task: task.id, attempt: task.attempt)] = now }
     }
 
@@ -142,8 +142,8 @@ extension CommandProcessor {
     /// Notes that attempts are alive. For each: nil where it is running, `true` in `cancel` where it is to stop.
     func heartbeat(worker: String?, _ items: [(task: String, attempt: UInt32?)]) -> Decided<[Result<Bool, Rejection>]> {
         core.withLock { core in
-            let now = ContinuousClock.now
-            if let worker { core.heartbeats[worker] = LogTime.now() }
+            let now = clock.steady()
+            if let worker { core.heartbeats[worker] = clock.wall() }
             let answers = items.map { item -> Result<Bool, Rejection> in
                 do throws(Rejection) {
                     let beat = try core.state.decideHeartbeat(

@@ -74,7 +74,8 @@ extension CommandProcessor {
         return decided
     }
 
-    private func forget(_ events: [Event], _ core: inout Core) {
+    /// Forgets the signs of attempts that ended. The caller holds the core.
+    func forget(_ events: [Event], _ core: inout Core) {
         for event in events {
             switch event {
             case .completed(let done): core.signs[AttemptReference(task: done.task, attempt: done.attempt)] = nil

@@ -16,6 +16,8 @@ final class CommandProcessor: Sendable {
     struct Core {
         var state: ManagerState
         var scratch = EncodedCommand()
+        /// How far result files were read that no event tells of yet, by file.
+        var unrecordedReads: [String: Event.CSVRead] = [:]
         /// When each running attempt was last heard of in this run of the manager.
         var signs: [AttemptReference: ContinuousClock.Instant] = [:]
         var heartbeats: [String: LogTime] = [:]
@@ -29,9 +31,16 @@ final class CommandProcessor: Sendable {
     let publisher: Publisher
     let results: ResultWriter
     let poisonAfter: Int
+    let clock: ManagerClock
+    let reopenings: ReopeningMarks
 
     /// Joins the parts; `state` is what the journal holds.
-    init(state: ManagerState, writer: LogWriter, publisher: Publisher, results: ResultWriter, poisonAfter: Int) {
+    init(
+        state: ManagerState, writer: LogWriter, publisher: Publisher, results: ResultWriter, poisonAfter: Int,
+        clock: ManagerClock = .system, fileSystem: any FileSystem = LocalFileSystem()
+    ) {
+        self.clock = clock
+        reopenings = ReopeningMarks(fileSystem)
         core = Mutex(Core(state: state))
         self.writer = writer
         self.publisher = publisher
@@ -46,7 +55,7 @@ final class CommandProcessor: Sendable {
         precondition(events.count <= Bounds.commandEvents, "a command has at most \(Bounds.commandEvents) events")
         core.scratch.removeAll()
         for event in events { core.scratch.append { event.encode(actor: actor, to: &$0) } }
-        let now = max(LogTime.now(), core.state.time ?? LogTime(microseconds: 0))
+        let now = max(clock.wall(), core.state.time ?? LogTime(microseconds: 0))
         let command = core.scratch
         let appended = command.bytes.withUnsafeBufferPointer { bytes in
             writer.append(command, time: now, willCommit: willCommit) { position, crc, range in
@@ -135,13 +144,18 @@ final class CommandProcessor: Sendable {
     /// Appends events as one command where they fit the bounds, else as several.
     @discardableResult
     func append(_ events: [Event], actor: String?, _ core: inout Core, _ willCommit: Bool) -> LogPosition {
+        let events = noteReopening(events, &core)
         var start = 0
         var position = core.state.position
         while start < events.count {
             var end = start
             var bytes = 0
             while end < events.count, end - start < Bounds.commandEvents {
-                if case .added(_, let spec, _) = events[end] { bytes += spec.config.count + 1024 } else { bytes += 512 }
+                switch events[end] {
+                case .added(_, let spec, _): bytes += spec.config.count + 1024
+                case .csvRead(let read): bytes += read.rows.count * 20 + 512
+                default: bytes += 512
+                }
                 if bytes > Bounds.commandBytes, end > start { break }
                 end += 1
             }

@@ -9,4 +9,7 @@ final class DispatchGate: Sendable {
 
     /// Blocks the calling thread until `open`, or for at most so many seconds. Several `open`s count as several.
     func wait(seconds: Int) { _ = semaphore.wait(timeout: .now() + .seconds(seconds)) }
+
+    /// The same, for at most a duration.
+    func wait(for duration: Duration) { _ = semaphore.wait(timeout: .now() + duration.seconds) }
 }

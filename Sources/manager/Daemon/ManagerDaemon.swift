@@ -26,6 +26,10 @@ final class ManagerDaemon: Sendable {
         var actor: String?
         /// Whether a start judges running attempts by their age; `run` settles them by its outbox.
         var judgesRunning = true
+        /// How often result files are read for rows of others.
+        var csvEvery: Duration = .seconds(5)
+        /// More result files of others, as patterns.
+        var results: [String] = []
     }
 
     /// The version in `started` events.
@@ -39,6 +43,8 @@ final class ManagerDaemon: Sendable {
     private let http: HTTPService
     private let listener: WorkerListener?
     private let logger: Logger
+    private let staleCheck: StaleCheck
+    private let reconciler: CSVReconciler
     private let isStopping = Mutex(false)
 
     private init(
@@ -53,6 +59,10 @@ final class ManagerDaemon: Sendable {
         self.processor = processor
         self.snapshots = snapshots
         self.logger = logger
+        staleCheck = StaleCheck(processor, staleAfter: options.staleAfter)
+        reconciler = CSVReconciler(
+            options.data, processor, patterns: options.results, every: options.csvEvery,
+            warn: { logger.warning("\($0)") })
     }
 
     /// Starts in the contract's order: lock, ports, load, restore, stale, sweeps, save, workers.
@@ -140,7 +150,6 @@ final class ManagerDaemon: Sendable {
         let before = processor.snapshot
         try judgeClock(before.time)
         StartReport.say("Loaded state: \(before.taskCount) tasks, \(before.runningAttempts.count) assigned")
-        let now = max(LogTime.now(), before.time ?? LogTime(microseconds: 0))
         processor.record([.started(version: Self.version, host: hostName(), pid: Int(getpid()))], actor: nil)
         if let cut = parts.opened.cut {
             logger.warning(
@@ -149,17 +158,22 @@ final class ManagerDaemon: Sendable {
             processor.record([Self.note(cut)], actor: nil)
         }
         if options.judgesRunning {
-            StaleCheck(processor: processor, staleAfter: options.staleAfter).atStart(now: now)
+            let lines = staleCheck.atStart()
+            StartReport.list(lines.valid)
+            StartReport.list(lines.stale)
         }
         let loaded = try SweepLoader(processor: processor, data: options.data).load(
             options.sweeps, actor: options.actor)
         if loaded.gone > 0 {
             logger.notice("\(loaded.gone) tasks stand whose points are in no sweep file any more; they are kept")
         }
-        processor.writer.waitUntilDurable(processor.snapshot.position)
         StartReport.say("Updating state with CSV completions...")
+        let marked = reconciler.scan()
+        processor.writer.waitUntilDurable(processor.snapshot.position)
+        if marked > 0 { StartReport.say("Marked \(marked) \(marked == 1 ? "task" : "tasks") as already completed") }
         StartReport.say("Initial status: \(processor.snapshot.progress)")
         _ = try snapshots.write(paced: false)  // nobody is served yet
+        reconciler.start()
     }
 
     /// Requeues every running attempt as lost: for `run`, whose workers died with it.
@@ -211,8 +225,8 @@ final class ManagerDaemon: Sendable {
             do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
             let now = ContinuousClock.now
             if now >= nextStale {
-                nextStale = now + .seconds(5)
-                StaleCheck(processor: processor, staleAfter: options.staleAfter).run()
+                nextStale = now + staleCheck.interval
+                staleCheck.run()
                 if let problem = processor.writer.takeArchiveProblem() {
                     logger.warning("a sealed segment stays uncompressed: \(problem)")
                 }
@@ -260,6 +274,7 @@ final class ManagerDaemon: Sendable {
         await http.stop()
         try await onThread(named: "shutdown") { [self] in
             Result {
+                reconciler.close()
                 processor.record([.stopped], actor: nil)
                 processor.writer.waitUntilDurable(processor.snapshot.position)
                 processor.results.close()

@@ -34,6 +34,8 @@ final class ResultWriter: Sendable {
     private let wake = DispatchGate()
     private let finished = DispatchGate()
     private let files: Mutex<ResultFiles>
+    /// Rows of others that were ended and that nobody has asked for yet. Changed only with `files` held.
+    private let ended = Mutex<[EndedRow]>([])
     private let report: @Sendable (String) -> Void
 
     /// Starts the thread. `report` is told of problems, in sentences.
@@ -71,11 +73,11 @@ final class ResultWriter: Sendable {
     /// other row.
     func writeOwed(_ rows: [OwedRow], outputDirectories: [String]) {
         let outcome = files.withLock { files -> ResultOutcome in
-            let recovered = files.recover(outputDirectories: outputDirectories)
-            tell(recovered)
-            return rows.isEmpty ? ResultOutcome() : files.append(rows.map(\.row), checkingPresence: true)
+            tell(files.recover(outputDirectories: outputDirectories))
+            let outcome = rows.isEmpty ? ResultOutcome() : files.append(rows.map(\.row), checkingPresence: true)
+            tell(outcome)
+            return outcome
         }
-        tell(outcome)
         state.withLock { state in
             let owed = Set(outcome.owed)
             for (index, row) in rows.enumerated() {
@@ -121,8 +123,11 @@ final class ResultWriter: Sendable {
 
     private func write(late: [OwedRow], _ batch: [Waiting]) {
         let rows = late + batch.map(\.owed)
-        let outcome = files.withLock { $0.append(rows.map(\.row), checkingPresence: !late.isEmpty) }
-        tell(outcome)
+        let outcome = files.withLock { files -> ResultOutcome in
+            let outcome = files.append(rows.map(\.row), checkingPresence: !late.isEmpty)
+            tell(outcome)
+            return outcome
+        }
         let owed = Set(outcome.owed)
         state.withLock { state in
             for (index, row) in rows.enumerated() {
@@ -138,6 +143,28 @@ final class ResultWriter: Sendable {
 
     private func tell(_ outcome: ResultOutcome) {
         for error in outcome.errors { report("\(error)") }
-        for ended in outcome.ended { report("\(ended)") }
+        for row in outcome.ended {
+            report(
+                "the last row of \(row.path), at byte \(row.offset), had no line end: it was ended so that results could "
+                    + "follow, and completes nothing; check it")
+        }
+        if !outcome.ended.isEmpty { ended.withLock { $0 += outcome.ended } }
+    }
+
+    /// One scan of the files that a grown header replaced: rows that others appended to them are carried over. On the
+    /// calling thread; call it before the files are read for rows of others.
+    func scanPrevious() { files.withLock { tell($0.scanPrevious()) } }
+
+    /// Runs `body` while no row is being written, so that what it sees of a file's size holds whole rows of ours; and
+    /// tells which rows of others were ended since the last call, those that `body` can see among them.
+    func whileQuiet<Answer: Sendable>(_ body: () -> Answer) -> (answer: Answer, ended: [EndedRow]) {
+        files.withLock { _ in
+            let answer = body()
+            let rows = ended.withLock { ended -> [EndedRow] in
+                defer { ended = [] }
+                return ended
+            }
+            return (answer, rows)
+        }
     }
 }

@@ -3,51 +3,89 @@ import Projections
 import Synchronization
 
 /// Finds attempts that have been silent for too long, and requeues them.
-struct StaleCheck {
-    let processor: CommandProcessor
-    let staleAfter: Duration
-
-    /// At start: judges every running attempt by when it was assigned; prints a line for each.
-    func atStart(now: LogTime) {
-        let running = processor.snapshot.runningAttempts
-        let limit = staleAfter.seconds
+///
+/// At start an attempt's age is told by the wall clock, or by the last event where the clock stands before it. From then
+/// on a clock is used that cannot be set: the age at start and what has passed since, or the time since the last sign
+/// (assignment or heartbeat) of this run. Whoever announced heartbeats gets three of them, at least 60 s, to report
+/// after a start before being judged.
+struct StaleCheck: Sendable {
+    /// What is printed of the attempts that ran when the manager started.
+    struct StartLines: Equatable {
+        /// Those that go on.
         var valid: [String] = []
+        /// Those that were requeued.
         var stale: [String] = []
-        var events: [Event] = []
+    }
+
+    private static let heartbeatsAwaited = 3.0
+    private static let leastGraceSeconds = 60.0
+
+    private let processor: CommandProcessor
+    private let staleAfter: Duration
+    private let startTime: LogTime
+    private let start: ContinuousClock.Instant
+
+    /// Begins when the state is loaded, before the first event of this run.
+    init(_ processor: CommandProcessor, staleAfter: Duration) {
+        self.processor = processor
+        self.staleAfter = staleAfter
+        startTime = max(processor.clock.wall(), processor.read { $0.time }.answer ?? LogTime(microseconds: .min))
+        start = processor.clock.steady()
+    }
+
+    /// Judges every running attempt that has announced no heartbeats by when it was assigned.
+    func atStart() -> StartLines {
+        var lines = StartLines()
         processor.core.withLock { core in
-            for attempt in running {
-                let age = now.seconds(since: attempt.assignedAt)
-                if age < limit {
-                    valid.append(
-                        "Assignment of \(attempt.task) to \(attempt.worker ?? "nobody") (\(StartReport.hours(age)) hours ago) still valid"
+            for attempt in core.state.runningAttempts {
+                let age = startTime.seconds(since: attempt.assignedAt)
+                let hours = StartReport.hours(age)
+                if age < staleAfter.seconds || attempt.heartbeatSeconds != nil {
+                    lines.valid.append(
+                        "Assignment of \(attempt.task) to \(attempt.worker ?? "nobody") (\(hours) hours ago) still valid"
                     )
                 } else {
-                    stale.append(
-                        "Reassigning stale task \(attempt.task) (assigned \(StartReport.hours(age)) hours ago)")
-                    events = core.state.decideLoss(
-                        attempt.task, attempt: attempt.attempt, .stale, poisonAfter: processor.poisonAfter)
-                    processor.append(events, actor: "timer", &core, false)
+                    lines.stale.append("Reassigning stale task \(attempt.task) (assigned \(hours) hours ago)")
+                    lose(attempt, &core)
                 }
             }
         }
-        StartReport.list(valid)
-        StartReport.list(stale)
+        return lines
     }
 
-    /// While running: judges by the last sign of this run, else by when it was assigned.
+    /// Judges every running attempt while the manager runs.
     func run() {
-        let now = LogTime.now()
-        let monotonic = ContinuousClock.now
+        let now = processor.clock.steady()
         processor.core.withLock { core in
-            for attempt in core.state.runningAttempts {
-                let sign = core.signs[AttemptReference(task: attempt.task, attempt: attempt.attempt)]
-                let silence = sign.map { (monotonic - $0).seconds } ?? now.seconds(since: attempt.assignedAt)
-                guard silence >= staleAfter.seconds else { continue }
-                let events = core.state.decideLoss(
-                    attempt.task, attempt: attempt.attempt, .stale, poisonAfter: processor.poisonAfter)
-                processor.append(events, actor: "timer", &core, false)
-            }
+            for attempt in core.state.runningAttempts where isStale(attempt, now, core) { lose(attempt, &core) }
             processor.answerHeartbeats(&core)
         }
+    }
+
+    /// How often `run` is worth calling.
+    var interval: Duration { max(.milliseconds(200), min(.seconds(5), staleAfter / 4)) }
+
+    private func isStale(
+        _ attempt: ManagerState.RunningAttempt, _ now: ContinuousClock.Instant,
+        _ core: borrowing CommandProcessor.Core
+    ) -> Bool {
+        if let sign = core.signs[AttemptReference(task: attempt.task, attempt: attempt.attempt)] {
+            return now - sign >= staleAfter
+        }
+        let running = (now - start).seconds
+        if let heartbeat = attempt.heartbeatSeconds,
+            running < max(Self.leastGraceSeconds, Self.heartbeatsAwaited * heartbeat)
+        {
+            return false
+        }
+        return startTime.seconds(since: attempt.assignedAt) + running >= staleAfter.seconds
+    }
+
+    /// One command an attempt: its `requeued`, and the `held` of one loss too many.
+    private func lose(_ attempt: ManagerState.RunningAttempt, _ core: inout CommandProcessor.Core) {
+        let events = core.state.decideLoss(
+            attempt.task, attempt: attempt.attempt, .stale, poisonAfter: processor.poisonAfter)
+        core.signs[AttemptReference(task: attempt.task, attempt: attempt.attempt)] = nil
+        processor.append(events, actor: "timer", &core, false)
     }
 }

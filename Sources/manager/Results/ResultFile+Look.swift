@@ -72,7 +72,11 @@ extension ResultFile.Header {
         if let first = names.first, first.starts(with: Self.byteOrderMark) {
             names[0] = Array(first.dropFirst(Self.byteOrderMark.count))
             // The mark hides the first name's quotes from the reader.
-            if names[0].first == CSVText.quote { names[0] = CSVReader(names[0]).tail?.value(0) ?? names[0] }
+            if names[0].first == CSVText.quote {
+                var reader = CSVReader(names[0])
+                while reader.next() != nil {}
+                names[0] = reader.tail?.value(0) ?? names[0]
+            }
         }
         let end = row.lineEnd
         self.init(

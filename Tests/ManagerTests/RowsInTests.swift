@@ -1,0 +1,206 @@
+import EventLog
+import Foundation
+import Projections
+import TestSupport
+import Testing
+
+@testable import manager
+
+@Suite("Rows of others complete tasks")
+struct RowsInTests {
+    private let folder: ScratchFolder
+    private let file = "results_p/final_results.csv"
+
+    init() throws { folder = try ScratchFolder() }
+
+    @Test("a row whose task_id names a task completes it from pending, assigned, held and failed, not from cancelled")
+    func statuses() throws {
+        let manager = try ManagerInProcess(folder)
+        for id in ["assigned", "pending", "held", "cancelled"] { try manager.add(id) }
+        try manager.claim("gpu0")
+        try manager.operate(.hold, "held")
+        try manager.operate(.cancel, "cancelled")
+        try folder.write("task_id,acc\nassigned,1\npending,2\nheld,3\ncancelled,4\nunknown,5\n", to: file)
+        #expect(manager.reconciler.scan() == 3)
+        for id in ["assigned", "pending", "held"] { #expect(manager.status(id) == .complete, "\(id)") }
+        #expect(manager.status("cancelled") == .cancelled)
+        #expect(manager.warnings.filter { $0.contains("row 5") && $0.contains("cancelled") }.count == 1)
+        let done = try manager.events("completed")
+        #expect(done.map { $0["task"] as? String } == ["assigned", "pending", "held"])
+        #expect(done.allSatisfy { $0["via"] as? String == "csv" && $0["actor"] as? String == "csv" })
+        #expect(done.allSatisfy { $0["file"] as? String == file && ($0["row_sha256"] as? String)?.count == 64 })
+        #expect(done.map { $0["row"] as? Int } == [2, 3, 4])
+        #expect(done.map { $0["attempt"] as? Int } == [1, 0, 0])
+        #expect(done.map { $0["worker"] as? String } == ["gpu0", nil, nil])
+        // One command: all but the last of its events say that there is more.
+        let read = try #require(try manager.events("csv_read").last)
+        #expect(read["more"] == nil && done.allSatisfy { $0["more"] as? Bool == true })
+        #expect(read["bytes"] as? Int == 62)
+    }
+
+    @Test("a lost attempt is completed by its row: with the latest attempt and its worker")
+    func lost() throws {
+        let manager = try ManagerInProcess(folder)
+        try manager.add("t")
+        try manager.claim("gpu0")
+        _ = try manager.processor.takeBack("t", by: ManagerState.Speaker(worker: "gpu0"), actor: "test")
+        try folder.write("task_id,acc\nt,1\n", to: file)
+        #expect(manager.reconciler.scan() == 1)
+        let done = try #require(try manager.events("completed").first)
+        #expect(done["attempt"] as? Int == 1)
+        #expect(done["worker"] as? String == "gpu0")
+    }
+
+    @Test("a failed task whose row comes after all is complete")
+    func failed() throws {
+        let manager = try ManagerInProcess(folder)
+        try manager.add("t")
+        for _ in 1...4 {
+            try manager.claim("gpu0")
+            _ = try manager.processor.fail(
+                "t", by: ManagerState.Speaker(worker: "gpu0"), error: "boom", actor: "test")
+        }
+        #expect(manager.status("t") == .failed)
+        try folder.write("task_id,acc\nt,1\n", to: file)
+        #expect(manager.reconciler.scan() == 1)
+    }
+
+    @Test("a row without task_id must agree in every key column; numbers as numbers")
+    func key() throws {
+        let manager = try ManagerInProcess(folder)
+        let key = ["phase", "seed", "width", "dataset"]
+        try manager.add("a", #"{"width":4,"dataset":"mnist","lr":0.1}"#, key: key)
+        try manager.add("b", #"{"width":16,"dataset":"mnist","lr":0.1}"#, key: key)
+        try manager.add("no-key", #"{"width":4,"dataset":"mnist"}"#)
+        try folder.write(
+            "phase,seed,dataset,width,acc\np,42,mnist,4.0,1\np,43,mnist,16,2\np,42,cifar,16,3\n", to: file)
+        #expect(manager.reconciler.scan() == 1)
+        #expect(manager.status("a") == .complete)
+        #expect(manager.status("b") == .pending)
+        #expect(manager.status("no-key") == .pending)
+    }
+
+    @Test("a row with the id of one task and the values of another speaks for the one alone")
+    func idWins() throws {
+        let manager = try ManagerInProcess(folder)
+        try manager.add("a", #"{"width":4}"#, key: ["width"])
+        try manager.add("b", #"{"width":16}"#, key: ["width"])
+        try folder.write("task_id,width\na,16\n", to: file)
+        #expect(manager.reconciler.scan() == 1)
+        #expect(manager.status("a") == .complete)
+        #expect(manager.status("b") == .pending)
+    }
+
+    @Test("ambiguous rows, missing columns and other numbers of fields complete nothing and are warned of once")
+    func refused() throws {
+        var manager = try ManagerInProcess(folder)
+        try manager.add("a", #"{"width":4}"#, key: ["phase"])
+        try manager.add("b", #"{"width":16}"#, key: ["phase"])
+        try manager.add("c", #"{"depth":1}"#, key: ["phase", "depth"], phase: "q")
+        try folder.write("phase,acc\np,1\nq,2\nq,3\np,1,2\np\n", to: file)
+        for _ in 0..<3 { #expect(manager.reconciler.scan() == 0) }
+        #expect(manager.warnings.filter { $0.contains("row 2") && $0.contains("several tasks (b, a") }.count == 1)
+        #expect(manager.warnings.filter { $0.contains("without the column 'depth'") }.count == 1)
+        #expect(manager.warnings.filter { $0.contains("fields, the header has 2") }.count == 2)
+        #expect(manager.warnings.count == 4)
+        manager = try manager.restarted()
+        #expect(manager.reconciler.scan() == 0)
+        #expect(manager.warnings.isEmpty)
+        manager.stop()
+    }
+
+    @Test(
+        "a row is read when it has its line end; CRLF, quoted line ends, a byte order mark and a second header are read"
+    )
+    func forms() throws {
+        let manager = try ManagerInProcess(folder)
+        for id in ["a", "b", "c"] { try manager.add(id) }
+        try folder.write("\u{FEFF}\"task_id\",note\r\na,\"two\r\nlines, \"\"quoted\"\"\"\r\n\r\nb,to", to: file)
+        #expect(manager.reconciler.scan() == 1)
+        #expect(manager.status("b") == .pending)
+        try folder.append("rn\r\n\"task_id\",note\r\ntask_id,note\r\nc,x\r\n", to: file)
+        #expect(manager.reconciler.scan() == 2)
+        #expect(manager.warnings.isEmpty)
+        #expect(try manager.events("completed").map { $0["row"] as? Int } == [2, 4, 7])
+    }
+
+    @Test("only what was appended is read, and a start reads the beginning once to know it again")
+    func onlyAppended() throws {
+        var manager = try ManagerInProcess(folder)
+        try manager.add("t")
+        let rows = (0..<20_000).map { "u\($0),1\n" }.joined()
+        try folder.write("task_id,acc\n" + rows, to: file)
+        #expect(manager.reconciler.scan() == 0)
+        let size = try folder.read(file).utf8.count
+        #expect(manager.files.bytesRead(".csv") == size)
+        manager.files.reset()
+        #expect(manager.reconciler.scan() == 0)
+        #expect(manager.files.bytesRead(".csv") == 0)
+        try folder.append("t,1\n", to: file)
+        #expect(manager.reconciler.scan() == 1)
+        // The header and the last row are compared, the four new bytes are read.
+        #expect(manager.files.bytesRead(".csv") == 12 + 9 + 4)
+        manager = try manager.restarted()
+        #expect(manager.reconciler.scan() == 0)
+        #expect(manager.files.bytesRead(".csv") == size + 4)
+        manager.stop()
+    }
+
+    @Test("a file that two directories lead to is read once; others are found by pattern, by output_dirs and by name")
+    func places() throws {
+        let manager = try ManagerInProcess(folder, patterns: [folder.path + "/elsewhere/*.csv", "more/x?.csv"])
+        for id in ["a", "b", "c", "d"] { try manager.add(id, phase: "q") }
+        try folder.write("task_id\na\n", to: "results_q/final_results.csv")
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.path + "/results_again", withDestinationPath: folder.path + "/results_q")
+        try folder.write("task_id\nb\n", to: "elsewhere/any.csv")
+        try folder.write("task_id\nc\n", to: "more/x1.csv")
+        try folder.write("task_id\nd\n", to: "final_results.csv")
+        #expect(manager.reconciler.scan() == 4)
+        #expect(
+            Set(try manager.events("csv_read").compactMap { $0["file"] as? String })
+                == ["results_q/final_results.csv", "elsewhere/any.csv", "more/x1.csv", "final_results.csv"])
+    }
+
+    @Test("a quote that is never closed costs one line, not the rest of the file")
+    func openQuote() throws {
+        let manager = try ManagerInProcess(folder)
+        for id in ["a", "b"] { try manager.add(id) }
+        try folder.write("task_id,note\na,ok\nx,\"never closed\nb,ok\n", to: file)
+        #expect(manager.reconciler.scan() == 1)
+        let filler = String(repeating: "u,0123456789\n", count: 350_000)
+        try folder.append(filler, to: file)
+        #expect(manager.reconciler.scan() == 1)
+        #expect(manager.status("b") == .complete)
+        #expect(manager.warnings.filter { $0.contains("longer than 4 MiB") }.count == 1)
+        // A line without end is passed over when it has one.
+        try folder.append("y," + String(repeating: "z", count: 5 << 20), to: file)
+        #expect(manager.reconciler.scan() == 0)
+        try manager.add("c")
+        try folder.append("\nc,ok\n", to: file)
+        #expect(manager.reconciler.scan() == 1)
+        let again = try manager.restarted()
+        #expect(again.reconciler.scan() == 0)
+        #expect(again.files.bytesRead(".csv") == (try folder.read(file).utf8.count))
+        again.stop()
+    }
+
+    @Test("a torn row that we had to end completes nothing, now and when the file is read anew, and is warned of")
+    func ended() throws {
+        var manager = try ManagerInProcess(folder)
+        for id in ["ours", "torn"] { try manager.add(id) }
+        try folder.write("task_id,attempt,phase,seed,x,acc\ntorn,7,p,42,1,0.9", to: file)
+        try manager.claim("gpu0")
+        try manager.complete("ours", by: "gpu0", result: #"{"acc":1}"#)
+        #expect(try folder.lines(file).suffix(2) == ["torn,7,p,42,1,0.9", "ours,1,p,42,1,1"])
+        #expect(manager.reconciler.scan() == 0)
+        #expect(manager.warnings.contains { $0.contains("had no line end") })
+        let text = try folder.read(file)
+        manager = try manager.restarted()
+        try folder.write(text + "other,1,p,42,1,1\n", to: "new.csv")
+        try LocalFileSystem().rename(folder.path + "/new.csv", to: folder.path + "/" + file)
+        #expect(manager.reconciler.scan() == 0)
+        #expect(manager.status("torn") == .pending)
+        manager.stop()
+    }
+}

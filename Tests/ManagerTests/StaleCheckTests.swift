@@ -1,0 +1,168 @@
+import EventLog
+import Foundation
+import Projections
+import TestSupport
+import Testing
+
+@testable import manager
+
+@Suite("Attempts that are silent for too long")
+struct StaleCheckTests {
+    private let folder: ScratchFolder
+    private let clock = ManualClock()
+
+    init() throws { folder = try ScratchFolder() }
+
+    private func beat(_ manager: ManagerInProcess, _ task: String, _ attempt: UInt32 = 1) {
+        _ = manager.processor.heartbeat(worker: "gpu0", [(task: task, attempt: attempt)])
+    }
+
+    @Test("two hours is the default, counted from the assignment")
+    func whileRunning() throws {
+        let manager = try ManagerInProcess(folder, clock: clock)
+        try manager.add("t")
+        try manager.claim("gpu0")
+        let check = StaleCheck(
+            manager.processor,
+            staleAfter: ManagerDaemon.Options(
+                data: DataDirectory(folder.path), http: try #require(Endpoint("127.0.0.1:0"))
+            ).staleAfter)
+        clock.advance(.seconds(7199))
+        check.run()
+        #expect(manager.status("t") == .assigned)
+        clock.advance(.seconds(1))
+        check.run()
+        #expect(manager.status("t") == .pending)
+        let event = try #require(try manager.events("requeued").first)
+        #expect(event["reason"] as? String == "stale")
+        #expect(event["actor"] as? String == "timer")
+        check.run()
+        #expect(try manager.events("requeued").count == 1)
+    }
+
+    @Test("a heartbeat is a sign, whether it was announced or not")
+    func heartbeats() throws {
+        let manager = try ManagerInProcess(folder, clock: clock)
+        try manager.add("t")
+        try manager.claim("gpu0")
+        let check = StaleCheck(manager.processor, staleAfter: .seconds(100))
+        for _ in 0..<5 {
+            clock.advance(.seconds(99))
+            beat(manager, "t")
+            check.run()
+        }
+        #expect(manager.status("t") == .assigned)
+        clock.advance(.seconds(100))
+        check.run()
+        #expect(manager.status("t") == .pending)
+    }
+
+    @Test("at start others are judged at once by their assignment, in hours with one decimal")
+    func atStart() throws {
+        try HandWrittenJournal.write(
+            [
+                .init(secondsAgo: 20_000, [Self.added("old"), Self.added("young")]),
+                .init(secondsAgo: 3.2 * 3600, [Self.assigned("old", "gpu0")]),
+                .init(secondsAgo: 0.5 * 3600, [Self.assigned("young", "gpu1")]),
+            ], to: folder.path)
+        let manager = try ManagerInProcess(folder, clock: clock)
+        let lines = StaleCheck(manager.processor, staleAfter: .seconds(7200)).atStart()
+        #expect(lines.valid == ["Assignment of young to gpu1 (0.5 hours ago) still valid"])
+        #expect(lines.stale == ["Reassigning stale task old (assigned 3.2 hours ago)"])
+        #expect(manager.status("old") == .pending)
+        #expect(manager.status("young") == .assigned)
+    }
+
+    @Test("`since` counts where the assignment comes from elsewhere")
+    func since() throws {
+        var assignment = Event.Assignment(task: "t", worker: "gpu0", attempt: 1)
+        assignment.since = LogTime.now().advanced(bySeconds: -7300)
+        try HandWrittenJournal.write(
+            [.init(secondsAgo: 1, [Self.added("t"), .assigned(assignment)])], to: folder.path)
+        let manager = try ManagerInProcess(folder, clock: clock)
+        #expect(StaleCheck(manager.processor, staleAfter: .seconds(7200)).atStart().stale.count == 1)
+    }
+
+    @Test("after a start, who announced heartbeats gets three of them, at least a minute", arguments: [5.0, 50.0])
+    func grace(interval: Double) throws {
+        try HandWrittenJournal.write(
+            [
+                .init(secondsAgo: 20_000, [Self.added("silent"), Self.added("alive")]),
+                .init(
+                    secondsAgo: 10_000,
+                    [
+                        Self.assigned("silent", "gpu0", heartbeat: interval),
+                        Self.assigned("alive", "gpu0", heartbeat: interval),
+                    ]),
+            ], to: folder.path)
+        let manager = try ManagerInProcess(folder, clock: clock)
+        let check = StaleCheck(manager.processor, staleAfter: .seconds(7200))
+        let lines = check.atStart()
+        #expect(lines.stale.isEmpty && lines.valid.count == 2)
+        let grace = max(60, 3 * interval)
+        clock.advance(.seconds(grace - 1))
+        beat(manager, "alive")
+        check.run()
+        #expect(manager.status("silent") == .assigned)
+        clock.advance(.seconds(1))
+        check.run()
+        #expect(manager.status("silent") == .pending)
+        #expect(manager.status("alive") == .assigned)
+    }
+
+    @Test("the age at start goes on without the wall clock: it may be set while the manager runs")
+    func clockSet() throws {
+        try HandWrittenJournal.write(
+            [.init(secondsAgo: 3600, [Self.added("t"), Self.assigned("t", "gpu0")])], to: folder.path)
+        // The wall clock stands ten days too early: the last event is the later one.
+        let manager = try ManagerInProcess(folder, clock: clock, wallJump: -864_000)
+        let check = StaleCheck(manager.processor, staleAfter: .seconds(7200))
+        #expect(check.atStart().valid == ["Assignment of t to gpu0 (0.0 hours ago) still valid"])
+        clock.advance(.seconds(7199))
+        check.run()
+        #expect(manager.status("t") == .assigned)
+        clock.advance(.seconds(1))
+        check.run()
+        #expect(manager.status("t") == .pending)
+    }
+
+    @Test("five losses in a row hold a task as poison; a completion in between would have cleared it")
+    func poison() throws {
+        let manager = try ManagerInProcess(folder, clock: clock)
+        try manager.add("t")
+        let check = StaleCheck(manager.processor, staleAfter: .seconds(10))
+        for round in 1...5 {
+            #expect(try manager.claim("gpu0") == ["t"], "round \(round)")
+            clock.advance(.seconds(10))
+            check.run()
+        }
+        #expect(manager.status("t") == .held)
+        let last = try manager.events().suffix(2)
+        #expect(last.map { $0["type"] as? String } == ["requeued", "held"])
+        #expect(last.first?["more"] as? Bool == true)
+        #expect(last.last?["reason"] as? String == "poison")
+    }
+
+    @Test("the clock of ages counts on while the wall clock is set, and is the one that counts sleep")
+    func bootClock() {
+        var time = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)
+        let boot = Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+        let steady = "\(ManagerClock.system.steady())".split(separator: ":").last.map {
+            $0.filter { $0.isNumber || $0 == "." }
+        }
+        #expect(abs((Double(steady ?? "") ?? 0) - boot) < 5)
+    }
+
+    private static func added(_ id: String) -> Event {
+        .added(
+            id: id, spec: TaskSpec(phase: "p", config: Array("{}".utf8), outputDirectories: ["results_p"]), counter: nil
+        )
+    }
+
+    private static func assigned(_ id: String, _ worker: String, heartbeat: Double? = nil) -> Event {
+        var assignment = Event.Assignment(task: id, worker: worker, attempt: 1)
+        assignment.heartbeatSeconds = heartbeat
+        return .assigned(assignment)
+    }
+}
