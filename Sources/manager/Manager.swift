@@ -9,6 +9,6 @@ struct Manager: AsyncParsableCommand {
         version: ManagerDaemon.version,
         subcommands: [
             RunCommand.self, ServeCommand.self, StatusCommand.self, TailCommand.self, HistoryCommand.self,
-            ReplayCommand.self, SnapshotCommand.self, VerifyCommand.self,
+            ReplayCommand.self, SnapshotCommand.self, VerifyCommand.self, WorkerCommand.self,
         ])
 }

@@ -123,4 +123,7 @@ final class Interruption: Sendable {
 
     /// True after the first signal.
     var isRequested: Bool { count.value > 0 }
+
+    /// True after the second one.
+    var isInsisted: Bool { count.value > 1 }
 }

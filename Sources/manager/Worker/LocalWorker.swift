@@ -16,6 +16,10 @@ actor LocalWorker {
         var heartbeat: Duration = .seconds(10)
         /// The waits between tries.
         var backoff = Backoff()
+        /// Ends when no task came for so long; nil: waits for ever.
+        var idleLimit: Duration?
+        /// How many tasks it and others that share it may still take; nil: any number.
+        var budget: TaskBudget?
     }
 
     private let settings: Settings
@@ -29,6 +33,7 @@ actor LocalWorker {
 
     private var state: WorkerState
     private var claim: Task<Void, Never>?
+    private var idleSince = ContinuousClock.now
     private var pause: Task<Void, Never>?
     private var program: (control: ProgramControl, heartbeats: Task<Void, Never>)?
 
@@ -60,6 +65,9 @@ actor LocalWorker {
     /// Takes no more tasks; a program that runs is stopped and its task given back. Returns at once: `run` returns
     /// when all is done.
     nonisolated func drain() { report.yield(.drain) }
+
+    /// Takes no more tasks, but finishes the one that runs. Returns at once: `run` returns when all is done.
+    nonisolated func retire() { report.yield(.retire) }
 
     private func work() async -> String? {
         report.yield(.begin)
@@ -102,15 +110,30 @@ actor LocalWorker {
     }
 
     private func claimOne() async {
+        guard settings.budget?.take() ?? true else { return retireAfterClaim() }
         do throws(WorkerPortError) {
             let tasks = try await port.claim(
-                worker: settings.name, count: 1, wait: settings.claimWait, heartbeat: settings.heartbeat)
+                worker: settings.name, count: 1, wait: min(settings.claimWait, settings.idleLimit ?? settings.claimWait),
+                heartbeat: settings.heartbeat)
             precondition(tasks.count <= 1, "the manager gave \(tasks.count) tasks where one was asked for")
+            if tasks.isEmpty {
+                settings.budget?.giveBack()
+                if isIdleTooLong { return retireAfterClaim() }
+            }
             report.yield(.claimed(tasks.first))
         } catch {
+            settings.budget?.giveBack()
+            if isIdleTooLong, error.isTemporary { return retireAfterClaim() }
             logger.warning("\(error)", metadata: ["worker": "\(settings.name)"])
             report.yield(.claimFailed(error))
         }
+    }
+
+    private var isIdleTooLong: Bool { settings.idleLimit.map { ContinuousClock.now - idleSince >= $0 } ?? false }
+
+    private func retireAfterClaim() {
+        report.yield(.retire)
+        report.yield(.claimed(nil))
     }
 
     private func run(_ task: ClaimedTask) {
@@ -121,6 +144,7 @@ actor LocalWorker {
             let end = await runner.run(task, worker: settings.name, control: control)
             heartbeats.cancel()
             program = nil
+            idleSince = ContinuousClock.now
             if let trouble = end.hostTrouble {
                 logger.warning(
                     "trouble with a run: \(trouble)",

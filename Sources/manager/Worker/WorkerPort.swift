@@ -65,6 +65,9 @@ enum WorkerPortError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The manager refuses this worker (its name, its token); trying again does not help.
     case refused(String)
 
+    /// True where trying again may help.
+    var isTemporary: Bool { if case .unavailable = self { true } else { false } }
+
     /// One sentence.
     var description: String {
         switch self {

@@ -5,7 +5,7 @@
 /// claiming ─task─► running ─end─► keeping ─► delivering ─answer─► forgetting ─► claiming …
 ///    └─none, unavailable─► pausing ─►┘                └─unavailable─► pausing ─► delivering
 /// ```
-/// Draining takes nothing new: a claim is called off, a program is stopped and its task given back, and what stands
+/// Retiring takes nothing new and finishes what it has. Draining takes nothing new either: a claim is called off, a program is stopped and its task given back, and what stands
 /// to be delivered is tried a few times more; what the manager then still has not taken stays in the outbox.
 struct WorkerState: Sendable {
     /// Where the slot stands.
@@ -48,7 +48,9 @@ struct WorkerState: Sendable {
         case forgotten
         /// A pause is over.
         case pauseOver
-        /// The worker is to shut down.
+        /// The worker is to end after the attempt that it has.
+        case retire
+        /// The worker is to shut down now.
         case drain
     }
 
@@ -78,14 +80,17 @@ struct WorkerState: Sendable {
         case finish(error: String?)
     }
 
-    /// How many times a delivery is tried while draining.
-    static let drainingTries = 3
+    /// How many times a delivery is tried while draining or retiring.
+    static let leavingTries = 3
 
     /// The worker's name.
     let worker: String
     /// Where the slot stands.
     private(set) var phase = Phase.idle
     private var isDraining = false
+    private var isRetiring = false
+    /// True where nothing new is taken any more.
+    private var isLeaving: Bool { isDraining || isRetiring }
     private var claimFailures = 0
     /// Ends in a row that speak of trouble with this machine: given back by the program, or hindered by the disk.
     private var unwellEnds = 0
@@ -113,20 +118,21 @@ struct WorkerState: Sendable {
         case (.forgetting, .forgotten): return afterAttempt()
         case (.pausing(let outcome, let failures), .pauseOver):
             return outcome.map { deliver($0, failures: failures) } ?? claimNext()
+        case (_, .retire): return retire()
         case (_, .drain): return drain()
         default: return []
         }
     }
 
     private mutating func claimNext() -> [Effect] {
-        guard !isDraining else { return finish(error: nil) }
+        guard !isLeaving else { return finish(error: nil) }
         phase = .claiming
         return [.claim]
     }
 
     private mutating func begin(_ task: ClaimedTask) -> [Effect] {
         claimFailures = 0
-        guard isDraining else {
+        guard isLeaving else {
             phase = .running(task)
             return [.run(task)]
         }
@@ -137,7 +143,7 @@ struct WorkerState: Sendable {
     }
 
     private mutating func claimFailed(_ error: WorkerPortError) -> [Effect] {
-        if isDraining { return finish(error: nil) }
+        if isLeaving { return finish(error: nil) }
         switch error {
         case .refused: return finish(error: error.description)
         case .unavailable:
@@ -171,13 +177,13 @@ struct WorkerState: Sendable {
             phase = .forgetting(outcome)
             return [.forget(outcome.reference)]
         case .unavailable:
-            if isDraining && failures >= Self.drainingTries { return finish(error: nil) }
+            if isLeaving && failures >= Self.leavingTries { return finish(error: nil) }
             return pause(outcome, failures: failures)
         }
     }
 
     private mutating func afterAttempt() -> [Effect] {
-        unwellEnds > 0 && !isDraining ? pause(nil, failures: unwellEnds) : claimNext()
+        unwellEnds > 0 && !isLeaving ? pause(nil, failures: unwellEnds) : claimNext()
     }
 
     private mutating func pause(_ outcome: KeptOutcome?, failures: Int) -> [Effect] {
@@ -185,21 +191,34 @@ struct WorkerState: Sendable {
         return [.pause(failures: failures)]
     }
 
+    private mutating func retire() -> [Effect] {
+        guard !isLeaving else { return [] }
+        isRetiring = true
+        if case .running = phase { return [] }
+        return leave()
+    }
+
     private mutating func drain() -> [Effect] {
         guard !isDraining else { return [] }
+        let wasRetiring = isRetiring
         isDraining = true
+        if case .running = phase { return [.stop(.drained)] }
+        return wasRetiring ? [] : leave()
+    }
+
+    /// What is left to do at once when nothing new is taken any more, outside a run.
+    private mutating func leave() -> [Effect] {
         switch phase {
         case .idle: return finish(error: nil)
         case .claiming: return [.callOffClaim]
-        case .running: return [.stop(.drained)]
         case .pausing(let outcome, _):
-            // The tries while draining are counted anew.
+            // The tries while leaving are counted anew.
             phase = .pausing(outcome, failures: 0)
             return [.endPause]
         case .delivering(let outcome, _):
             phase = .delivering(outcome, failures: 0)
             return []
-        case .keeping, .forgetting, .ended: return []
+        case .running, .keeping, .forgetting, .ended: return []
         }
     }
 

@@ -77,6 +77,7 @@ extension WorkerConnection {
         var claim = ManagerState.ClaimRequest(worker: worker, count: Int(request.count))
         claim.gpu = request.gpu
         claim.heartbeatSeconds = request.heartbeatSeconds
+        claim.host = request.host
         return claim
     }
 
@@ -96,11 +97,9 @@ extension WorkerConnection {
         case .tasks(let tasks, let position):
             answer(id, WorkerAnswer.tasks(tasks), at: position, claimed: tasks, worker: claim.worker)
         case .waiting(let waiter):
-            waiting.insert(waiter)
-            eventLoop.scheduleTask(in: .milliseconds(Int64(request.waitSeconds * 1000))) {
-                box.value.waiting.remove(waiter)
+            wait(for: waiter, seconds: request.waitSeconds) { connection in
                 let stopped = processor.stopWaiting(waiter)
-                if stopped.wasWaiting { box.value.answer(id, WorkerAnswer.tasks([]), at: stopped.position) }
+                if stopped.wasWaiting { connection.answer(id, WorkerAnswer.tasks([]), at: stopped.position) }
             }
         }
     }
@@ -160,10 +159,19 @@ extension WorkerConnection {
         let waiter = processor.waitForStop(
             worker: worker ?? "", request.items.map { AttemptReference(task: $0.task, attempt: $0.attempt ?? 0) }
         ) { _ in eventLoop.execute { finish() } }
-        waiting.insert(waiter)
-        eventLoop.scheduleTask(in: .milliseconds(Int64(min(request.waitSeconds, 60) * 1000))) {
-            box.value.waiting.remove(waiter)
+        wait(for: waiter, seconds: min(request.waitSeconds, 60)) { _ in
             if processor.stopWaiting(waiter).wasWaiting { finish() }
+        }
+    }
+
+    /// Ends a wait after so many seconds, or sooner when the client has nothing more to ask.
+    private func wait(for waiter: UInt64, seconds: Double, _ end: @escaping (WorkerConnection) -> Void) {
+        let box = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        let ending = NIOLoopBound({ end(box.value) }, eventLoop: loop.eventLoop)
+        waiting[waiter] = ending.value
+        loop.eventLoop.scheduleTask(in: .milliseconds(Int64(seconds * 1000))) {
+            box.value.waiting[waiter] = nil
+            ending.value()
         }
     }
 

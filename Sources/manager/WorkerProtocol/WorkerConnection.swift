@@ -50,8 +50,8 @@ final class WorkerConnection: ChannelInboundHandler {
     private var nextSlot: UInt64 = 0
     private var timer: Scheduled<Void>?
     private var drained = 0
-    /// What this connection waits for, to take back when it closes.
-    var waiting: Set<UInt64> = []
+    /// What this connection waits for, to take back when it closes, and how each wait is ended with an answer.
+    var waiting: [UInt64: () -> Void] = [:]
     /// Tasks of the old form's answer, which go back if the connection is reset before it was read.
     private var handedOut: (tasks: [ManagerState.ClaimedTask], worker: String)?
     /// True for the fast form: answers are lines, and the connection stays open.
@@ -268,7 +268,7 @@ final class WorkerConnection: ChannelInboundHandler {
                 refuse("the request ended before it was whole")
             } else if mode == .fast {
                 // Who shut only its side still gets what it asked for; a claim that waits assigns nothing.
-                stopWaiting()
+                for end in waiting.values { end() }
                 if slots.isEmpty { close() } else { slots[slots.count - 1].closes = true }
             }
             return
@@ -298,7 +298,7 @@ final class WorkerConnection: ChannelInboundHandler {
     }
 
     private func stopWaiting() {
-        for id in waiting { _ = processor.stopWaiting(id) }
+        for id in waiting.keys { _ = processor.stopWaiting(id) }
         waiting.removeAll()
     }
 }

@@ -12,6 +12,7 @@ struct WorkerRequest: Sendable {
     var count: Int64 = 1
     var waitSeconds: Double = 0
     var heartbeatSeconds: Double?
+    var host: String?
     var items: [Item] = []
     var tasks: [TaskSpec] = []
     var hasTasks = false
@@ -49,6 +50,7 @@ struct WorkerRequest: Sendable {
         case "count": count = try reader.integer()
         case "wait_s": waitSeconds = try reader.double()
         case "heartbeat_s": heartbeatSeconds = reader.takeNull() ? nil : try reader.double()
+        case "host": host = try Self.optional(&reader)
         case "items":
             var items: [Item] = []
             try reader.array { reader throws(JSONError) in items.append(try Self.item(&reader)) }

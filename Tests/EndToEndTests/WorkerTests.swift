@@ -1,0 +1,153 @@
+import EventLog
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+@Suite("The worker agent", .serialized)
+struct WorkerTests {
+    private let scratch: TemporaryDirectory
+    private var data: String { scratch.path + "/manager" }
+    private var own: String { scratch.path + "/worker" }
+
+    init() throws {
+        scratch = try TemporaryDirectory()
+        try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(atPath: own, withIntermediateDirectories: true)
+    }
+
+    /// A program that notes that it runs, takes its time and leaves a result.
+    private func program(seconds: Double) -> [String] {
+        [
+            "sh", "-c",
+            "echo \"$MANAGER_TASK_ID $MANAGER_ATTEMPT $$\" >> \(own)/ran.txt; sleep \(seconds); "
+                + "echo '{\"value\":1}' > \"$MANAGER_RESULT_FILE\"",
+        ]
+    }
+
+    private func startWorker(_ port: UInt16, _ extra: [String], _ program: [String]) throws -> Process {
+        let process = Process()
+        process.executableURL = RunningManager.binary
+        process.arguments =
+            ["worker", "--url", "tcp://127.0.0.1:\(port)", "--dir", own, "--name", "w"] + extra + ["--"] + program
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        return process
+    }
+
+    private func add(_ count: Int, to client: LineClient) throws {
+        let tasks = (0..<count).map { #"{"task_id":"t\#($0)","phase":"p","config":{"n":\#($0)},"seed":1}"# }
+        let answer = client.ask(#"{"type":"add","tasks":[\#(tasks.joined(separator: ","))]}"#)
+        #expect(answer == #"{"type":"added","added":\#(count),"existing":0}"#)
+    }
+
+    /// Runs that the programs noted: task, attempt, process.
+    private func ran() throws -> [[String]] {
+        let path = own + "/ran.txt"
+        guard FileManager.default.fileExists(atPath: path) else { return [] }
+        let bytes = try readWholeFile(path, on: LocalFileSystem())
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+    }
+
+    private func wait(_ what: String, seconds: Double = 60, until holds: () throws -> Bool) throws {
+        let deadline = Date().addingTimeInterval(seconds)
+        while try !holds() {
+            try #require(Date() < deadline, "waited for \(what)")
+            usleep(20_000)
+        }
+    }
+
+    private func complete(_ client: LineClient) -> Int {
+        guard let status = client.ask(#"{"type":"status"}"#), let range = status.range(of: "\"complete\":") else {
+            return -1
+        }
+        return Int(status[range.upperBound...].prefix { $0.isNumber }) ?? -1
+    }
+
+    @Test("a worker killed with -9 and started again ends what it left, and every task is completed once")
+    func workerKilled() throws {
+        let manager = try RunningManager(data)
+        let client = try LineClient(port: manager.workers)
+        try add(8, to: client)
+        let first = try startWorker(manager.workers, ["--slots", "2"], program(seconds: 0.4))
+        try wait("some ends") { complete(client) >= 2 }
+        try wait("two programs that run") { try ran().count >= complete(client) + 2 }
+        kill(first.processIdentifier, SIGKILL)
+        first.waitUntilExit()
+        let second = try startWorker(manager.workers, ["--slots", "2", "--exit-when-idle", "1s"], program(seconds: 0.1))
+        try wait("all ends") { complete(client) == 8 }
+        second.waitUntilExit()
+        #expect(second.terminationStatus == 0)
+        #expect(manager.stop() == 0)
+        let rows = String(
+            decoding: try readWholeFile(data + "/final_results.csv", on: LocalFileSystem()), as: UTF8.self
+        ).split(separator: "\n").dropFirst()
+        #expect(rows.count == 8)
+        #expect(Set(rows.map { $0.prefix { $0 != "," } }).count == 8)
+        for run in try ran() {
+            let pid = try #require(Int32(run[2]))
+            #expect(kill(pid, 0) != 0, "process \(pid) of \(run[0]) is left")
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: own + "/.outbox/w") == ["lock"])
+    }
+
+    @Test("while the manager is away the program runs on; its end is delivered when the manager is back")
+    func managerKilled() throws {
+        let manager = try RunningManager(data)
+        let port = manager.workers
+        try add(1, to: try LineClient(port: port))
+        let worker = try startWorker(port, ["--heartbeat", "1s"], program(seconds: 1.5))
+        try wait("the program") { try ran().count == 1 }
+        manager.kill()
+        try wait("the program's end") {
+            try FileManager.default.contentsOfDirectory(atPath: own + "/.outbox/w").contains("t0.1.outcome.json")
+        }
+        let next = try RunningManager(data, ["--worker-listen", "127.0.0.1:\(port)"])
+        let client = try LineClient(port: port)
+        try wait("the delivery") { complete(client) == 1 }
+        #expect(try ran().count == 1)
+        worker.terminate()
+        worker.waitUntilExit()
+        #expect(worker.terminationStatus == 0)
+        #expect(next.stop() == 0)
+        let history = try RunningManager.verb("history", "t0", "--data-dir", data, "--json")
+        #expect(history.output.split(separator: "\n").count == 3, "added, assigned, completed: \(history.output)")
+    }
+
+    @Test("the first SIGTERM finishes the program that runs, the second gives its task back")
+    func stopping() throws {
+        let manager = try RunningManager(data)
+        let client = try LineClient(port: manager.workers)
+        try add(2, to: client)
+        let patient = try startWorker(manager.workers, [], program(seconds: 1))
+        try wait("the program") { try ran().count == 1 }
+        patient.terminate()
+        patient.waitUntilExit()
+        #expect(patient.terminationStatus == 0)
+        #expect(complete(client) == 1)
+        let hasty = try startWorker(manager.workers, [], program(seconds: 300))
+        try wait("the second program") { try ran().count == 2 }
+        hasty.terminate()
+        hasty.terminate()
+        hasty.waitUntilExit()
+        #expect(client.ask(#"{"type":"status"}"#)?.contains(#""pending":1"#) == true)
+        #expect(manager.stop() == 0)
+        let log = try RunningManager.verb("tail", "-n", "3", "--json", "--data-dir", data)
+        #expect(log.output.contains(#""type":"requeued","task":"t1","reason":"returned""#))
+    }
+
+    @Test("a second worker of the same name in the same directory is refused")
+    func twice() throws {
+        let manager = try RunningManager(data)
+        let first = try startWorker(manager.workers, [], ["true"])
+        try wait("its outbox") { FileManager.default.fileExists(atPath: own + "/.outbox/w/lock") }
+        let second = try RunningManager.verb(
+            "worker", "--url", "tcp://127.0.0.1:\(manager.workers)", "--dir", own, "--name", "w", "--", "true")
+        #expect(second.status == 1)
+        #expect(second.output.contains("give another --name or --dir"))
+        first.terminate()
+        first.waitUntilExit()
+        #expect(manager.stop() == 0)
+    }
+}
