@@ -10,6 +10,7 @@ import Testing
 /// A clock that goes on only when a test says so.
 final class ManualClock: Sendable {
     private let passed = Mutex(Duration.zero)
+    private let jumped = Mutex(0.0)
     private let origin = ContinuousClock.now
     private let wallOrigin: LogTime
 
@@ -19,11 +20,14 @@ final class ManualClock: Sendable {
     /// Lets time pass.
     func advance(_ duration: Duration) { passed.withLock { $0 += duration } }
 
+    /// Sets the wall clock alone, by so many seconds.
+    func set(bySeconds seconds: Double) { jumped.withLock { $0 += seconds } }
+
     /// The clock as the manager takes it. `wallJump`: seconds by which the wall clock alone was set.
     func clock(wallJump: Double = 0) -> ManagerClock {
         ManagerClock(
             wall: { [self] in
-                wallOrigin.advanced(bySeconds: passed.withLock { $0 }.seconds + wallJump)
+                wallOrigin.advanced(bySeconds: passed.withLock { $0 }.seconds + jumped.withLock { $0 } + wallJump)
             },
             steady: { [self] in origin.advanced(by: passed.withLock { $0 }) })
     }

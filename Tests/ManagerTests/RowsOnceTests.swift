@@ -93,6 +93,22 @@ struct RowsOnceTests {
         #expect(try manager.events("completed").last?["attempt"] as? Int == 2)
     }
 
+    @Test("also where the file is written anew before that row was read")
+    func unreadThenReplaced() throws {
+        let manager = try ManagerInProcess(folder)
+        try manager.add("t")
+        try folder.write("task_id,acc\nu,1\n", to: file)
+        #expect(manager.reconciler.scan() == 0)
+        try manager.claim("gpu0")
+        try manager.complete("t", by: "gpu0")
+        try folder.append("t,1\n", to: file)
+        try manager.operate(.requeue, "t")
+        try replace("task_id,loss,acc\nu,,1\nt,,1\n")
+        #expect(manager.reconciler.scan() == 0)
+        try folder.append("t,,2\n", to: file)
+        #expect(manager.reconciler.scan() == 1)
+    }
+
     @Test("rows that the manager wrote complete nothing, also after a requeue, a lost state and a file read anew")
     func own() throws {
         var manager = try ManagerInProcess(folder)

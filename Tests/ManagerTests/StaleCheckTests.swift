@@ -143,6 +143,20 @@ struct StaleCheckTests {
         #expect(last.last?["reason"] as? String == "poison")
     }
 
+    @Test("a wall clock that is set by more than 5 s is noticed, once, in both directions, also in small steps")
+    func clockSteps() {
+        var watch = ManagerClock.Watch(clock.clock())
+        clock.advance(.seconds(500))
+        #expect(watch.step() == nil)
+        clock.set(bySeconds: 4)
+        #expect(watch.step() == nil)
+        clock.set(bySeconds: 4)
+        #expect(watch.step().map { ($0 * 1000).rounded() } == 8000)
+        #expect(watch.step() == nil)
+        clock.set(bySeconds: -3600)
+        #expect(watch.step().map { ($0 * 1000).rounded() } == -3_600_000)
+    }
+
     @Test("the clock of ages counts on while the wall clock is set, and is the one that counts sleep")
     func bootClock() {
         var time = timespec()

@@ -219,6 +219,7 @@ final class ManagerDaemon: Sendable {
     func run(exitWhenDone: Bool, until stopped: @escaping @Sendable () -> Bool) async {
         var nextSnapshot = ContinuousClock.now + options.snapshotEvery
         var nextStale = ContinuousClock.now + .seconds(1)
+        var clocks = ManagerClock.Watch(processor.clock)
         var nextBackup = options.backupEvery.map { ContinuousClock.now + $0 }
         while !stopped() {
             // A cancelled sleep is a stop that was asked for.
@@ -227,6 +228,7 @@ final class ManagerDaemon: Sendable {
             if now >= nextStale {
                 nextStale = now + staleCheck.interval
                 staleCheck.run()
+                noteClock(clocks.step())
                 if let problem = processor.writer.takeArchiveProblem() {
                     logger.warning("a sealed segment stays uncompressed: \(problem)")
                 }
@@ -241,6 +243,14 @@ final class ManagerDaemon: Sendable {
             }
             if exitWhenDone, processor.read({ $0.isDone }).answer { return }
         }
+    }
+
+    private func noteClock(_ stepSeconds: Double?) {
+        guard let stepSeconds else { return }
+        var json: [UInt8] = []
+        appendJSONNumber((stepSeconds * 1000).rounded() / 1000, to: &json)
+        logger.warning("the wall clock was set by \(String(decoding: json, as: UTF8.self)) s while the manager runs")
+        processor.record([.note(type: "clock", members: [("step_s", json)])], actor: "timer")
     }
 
     private func saveState() async {

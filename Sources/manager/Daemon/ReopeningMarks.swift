@@ -1,8 +1,8 @@
 import EventLog
 import Synchronization
 
-/// How large each result file was when a task was opened again: rows that stood there then, but had not been read yet,
-/// belong to what was before and complete no later attempt.
+/// How large each result file was when a task was opened again, where it had rows that were not read yet: they belong to
+/// what was before and complete no later attempt.
 ///
 /// Lives in memory: it is needed only until the next scan has read those rows. Should the manager be killed in those
 /// seconds, such a row counts as one that came later.
@@ -13,7 +13,7 @@ final class ReopeningMarks: Sendable {
     }
 
     private struct State {
-        var paths: [String] = []
+        var positions: [String: Int64] = [:]
         var marks: [String: [String: Size]] = [:]
     }
 
@@ -23,21 +23,21 @@ final class ReopeningMarks: Sendable {
     /// Knows no file yet.
     init(_ fileSystem: any FileSystem) { self.fileSystem = fileSystem }
 
-    /// Names the files whose sizes matter, by their resolved paths.
-    func watch(_ paths: [String]) { state.withLock { $0.paths = paths } }
+    /// Names the files whose sizes matter, by their resolved paths, and how far each was read.
+    func watch(_ positions: [String: Int64]) { state.withLock { $0.positions = positions } }
 
     /// Notes the sizes for tasks that are opened again now. A file that cannot be looked at has no row that could be
     /// read either.
     func note(_ tasks: [String]) {
         state.withLock { state in
             var sizes: [String: Size] = [:]
-            for path in state.paths {
+            for (path, position) in state.positions {
                 do throws(FileError) {
-                    guard let metadata = try fileSystem.metadata(path) else { continue }
+                    guard let metadata = try fileSystem.metadata(path), metadata.sizeBytes > position else { continue }
                     sizes[path] = Size(identity: metadata.identity, bytes: metadata.sizeBytes)
                 } catch { continue }  // the scan reports it
             }
-            for task in tasks { state.marks[task] = sizes }
+            for task in tasks { state.marks[task] = sizes.isEmpty ? nil : sizes }
         }
     }
 
@@ -49,21 +49,22 @@ final class ReopeningMarks: Sendable {
         }
     }
 
-    /// Forgets a file that is read anew: its rows count by their content.
-    func forget(_ path: String) {
+    /// A file that is read anew, so large: what had not been read may stand anywhere in it.
+    func begunAnew(_ path: String, _ identity: FileIdentity, sizeBytes: Int64) {
         state.withLock { state in
-            guard !state.marks.isEmpty else { return }
-            for task in state.marks.keys { state.marks[task]?[path] = nil }
+            for task in state.marks.keys where state.marks[task]?[path] != nil {
+                state.marks[task]?[path] = Size(identity: identity, bytes: sizeBytes)
+            }
         }
     }
 
-    /// Forgets the tasks for which everything that stood then has been read. `position`: how far a file was read; nil
-    /// where it is not watched any more.
-    func forget(_ position: (String) -> Int64?) {
+    /// Names the files anew after a scan, and forgets the tasks for which all that stood then has been read.
+    func settle(_ positions: [String: Int64]) {
         state.withLock { state in
+            state.positions = positions
             guard !state.marks.isEmpty else { return }
             state.marks = state.marks.filter { _, sizes in
-                sizes.contains { path, size in position(path).map { $0 < size.bytes } ?? false }
+                sizes.contains { path, size in positions[path].map { $0 < size.bytes } ?? false }
             }
         }
     }

@@ -10,7 +10,7 @@ extension CSVReconciler {
         let (completed, position) = processor.core.withLock { core -> (Int, LogPosition) in
             settle(&watched, core)
             var mustRecord = !batch.ended.isEmpty
-            watched.unrecordedRows += batch.ended
+            for hash in batch.ended { watched.note(hash) }
             let completions = choose(batch, &watched, core.state, &mustRecord, &cancelled)
             if !completions.isEmpty || mustRecord || isDue(watched) {
                 record(completions, &watched, &core)
@@ -49,22 +49,18 @@ extension CSVReconciler {
     ) -> [Event] {
         var completions: [Event] = []
         var done: Set<Int> = []
-        // What the state does not count yet: rows of this batch, and those that wait for their event.
+        // What the state does not count yet: rows of this batch, beside those that wait for their event.
         var new: [RowHash: Int] = [:]
-        for hash in watched.unrecordedRows { new[hash, default: 0] += 1 }
         for candidate in batch.candidates {
             guard let hash = RowHash(hex: candidate.sha256.utf8) else { continue }
             if candidate.offset < watched.countsByHashTo {
                 let times = watched.met[hash, default: 0] + 1
                 watched.met[hash] = times
-                if times <= state.timesRowCounted(hash) + new[hash, default: 0] { continue }
-            }
-            func note() {
-                watched.unrecordedRows.append(hash)
-                new[hash, default: 0] += 1
+                let known = state.timesRowCounted(hash) + watched.unrecordedTimes(hash) + new[hash, default: 0]
+                if times <= known { continue }
             }
             if done.contains(candidate.task) {
-                note()
+                watched.note(hash)
                 continue
             }
             switch state.decideRow(for: candidate.task, attempt: candidate.attempt) {
@@ -72,7 +68,7 @@ extension CSVReconciler {
                 if processor.reopenings.stoodBefore(
                     completion.task, in: watched.path, watched.identity, offset: candidate.offset)
                 {
-                    note()
+                    watched.note(hash)
                     mustRecord = true
                     continue
                 }
@@ -81,9 +77,9 @@ extension CSVReconciler {
                 completions.append(.completed(completion))
                 done.insert(candidate.task)
                 new[hash, default: 0] += 1
-            case .isComplete: note()
+            case .isComplete: watched.note(hash)
             case .isCancelled:
-                note()
+                watched.note(hash)
                 cancelled.append(candidate)
             case .isEarlier: continue
             }
@@ -94,19 +90,13 @@ extension CSVReconciler {
     /// Takes note that an operator's act has written what waited.
     private func settle(_ watched: inout WatchedFile, _ core: borrowing CommandProcessor.Core) {
         guard let bytes = watched.awaitedBytes, core.unrecordedReads[watched.name] == nil else { return }
-        watched.awaitedBytes = nil
-        watched.recordedBytes = bytes
-        watched.unrecordedRows = []
-        watched.recordedAt = processor.clock.steady()
+        watched.noteRecorded(bytes: bytes, processor.clock.steady())
     }
 
     private func record(_ completions: [Event], _ watched: inout WatchedFile, _ core: inout CommandProcessor.Core) {
         core.unrecordedReads[watched.name] = nil
         processor.append(completions + [.csvRead(watched.event)], actor: "csv", &core, false)
-        watched.awaitedBytes = nil
-        watched.unrecordedRows = []
-        watched.recordedBytes = watched.position
-        watched.recordedAt = processor.clock.steady()
+        watched.noteRecorded(bytes: watched.position, processor.clock.steady())
         guard !completions.isEmpty else { return }
         processor.forget(completions, &core)
         processor.answerHeartbeats(&core)

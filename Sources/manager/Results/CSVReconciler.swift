@@ -97,9 +97,7 @@ final class CSVReconciler: Sendable {
                 }
             }
             recordDue(&working)
-            let read = looks.compactMap { working.files[$0.found.name] }
-            let positions = Dictionary(read.map { ($0.path, $0.position) }) { first, _ in first }
-            processor.reopenings.forget { positions[$0] }
+            processor.reopenings.settle(positions(looks.map(\.found), working))
             working.warnings.endScan()
             return completed
         }
@@ -108,7 +106,7 @@ final class CSVReconciler: Sendable {
     private func look(_ working: inout Working) -> [Look] {
         var problems: [FileError] = []
         let found = working.search.find(processor.snapshot) { problems.append($0) }
-        processor.reopenings.watch(found.map(\.path))
+        processor.reopenings.watch(positions(found, working))
         let fileSystem = fileSystem
         let (looks, ended) = processor.results.whileQuiet {
             found.compactMap { found -> Look? in
@@ -123,6 +121,11 @@ final class CSVReconciler: Sendable {
         for row in ended { working.ended[row.path, default: []].insert(row.offset) }
         for error in problems { working.warnings.say("\(error); its rows are not read", of: error.path) }
         return looks
+    }
+
+    /// How far each file was read.
+    private func positions(_ found: [ResultFileSearch.Found], _ working: Working) -> [String: Int64] {
+        Dictionary(found.map { ($0.path, working.files[$0.name]?.position ?? 0) }) { first, _ in first }
     }
 
     // MARK: - One file
@@ -169,7 +172,7 @@ final class CSVReconciler: Sendable {
             watched.recordedBytes = read.bytes
             if size >= read.bytes, try watched.resume(read, in: file, identity) { return watched }
         }
-        processor.reopenings.forget(look.found.path)
+        processor.reopenings.begunAnew(look.found.path, identity, sizeBytes: size)
         watched.beginAnew(identity, sizeBytes: size)
         return watched
     }

@@ -32,8 +32,10 @@ struct WatchedFile {
     private(set) var countsByHashTo: Int64 = 0
     /// How often each hash was met in that part.
     var met: [RowHash: Int] = [:]
-    /// Rows that spoke for tasks which were complete or cancelled and stand in no `csv_read` yet.
-    var unrecordedRows: [RowHash] = []
+    /// Rows that spoke for tasks which were complete or cancelled and stand in no `csv_read` yet, in order.
+    private(set) var unrecordedRows: [RowHash] = []
+    /// How often each of them did.
+    private var unrecordedTimes: [RowHash: Int] = [:]
     /// The position in the last `csv_read`.
     var recordedBytes: Int64 = 0
     /// When that was written, in this run.
@@ -58,6 +60,24 @@ struct WatchedFile {
         read.rows = unrecordedRows
         read.countsByHashTo = countsByHash ? countsByHashTo : 0
         return read
+    }
+
+    /// Notes that a row has spoken, for the next `csv_read`.
+    mutating func note(_ hash: RowHash) {
+        unrecordedRows.append(hash)
+        unrecordedTimes[hash, default: 0] += 1
+    }
+
+    /// How often a row has spoken that stands in no `csv_read` yet.
+    func unrecordedTimes(_ hash: RowHash) -> Int { unrecordedTimes[hash] ?? 0 }
+
+    /// All that was noted stands in a `csv_read` now, which says that the file was read up to `bytes`.
+    mutating func noteRecorded(bytes: Int64, _ now: ContinuousClock.Instant) {
+        unrecordedRows = []
+        unrecordedTimes = [:]
+        awaitedBytes = nil
+        recordedBytes = bytes
+        recordedAt = now
     }
 
     /// Reads from here on, up to `end`.
@@ -85,6 +105,7 @@ struct WatchedFile {
         let old = self
         self = WatchedFile(name: old.name, path: old.path, identity: identity)
         unrecordedRows = old.unrecordedRows
+        unrecordedTimes = old.unrecordedTimes
         recordedBytes = old.recordedBytes
         recordedAt = old.recordedAt
         awaitedBytes = old.awaitedBytes
@@ -124,6 +145,7 @@ struct WatchedFile {
         trial.met = met
         guard trial.event.sha256 == read.sha256 else { return false }
         trial.unrecordedRows = unrecordedRows
+        trial.unrecordedTimes = unrecordedTimes
         trial.recordedBytes = recordedBytes
         trial.recordedAt = recordedAt
         trial.awaitedBytes = awaitedBytes
