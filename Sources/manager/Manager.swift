@@ -10,5 +10,8 @@ struct Manager: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, ServeCommand.self, StatusCommand.self, TailCommand.self, HistoryCommand.self,
             ReplayCommand.self, SnapshotCommand.self, VerifyCommand.self,
+            SubmitCommand.self, TasksCommand.self, ShowCommand.self, WorkersCommand.self, LogsCommand.self,
+            ResultsCommand.self, WaitCommand.self, CancelCommand.self, HoldCommand.self, ReleaseCommand.self,
+            RetryCommand.self, RequeueCommand.self, PriorityCommand.self, DiffCommand.self, WhyCommand.self,
         ])
 }
