@@ -9,6 +9,10 @@ struct Manager: AsyncParsableCommand {
         version: ManagerDaemon.version,
         subcommands: [
             RunCommand.self, ServeCommand.self, StatusCommand.self, TailCommand.self, HistoryCommand.self,
-            ReplayCommand.self, SnapshotCommand.self, VerifyCommand.self, WorkerCommand.self,
+            WorkerCommand.self,
+            ReplayCommand.self, SnapshotCommand.self, VerifyCommand.self,
+            SubmitCommand.self, TasksCommand.self, ShowCommand.self, WorkersCommand.self, LogsCommand.self,
+            ResultsCommand.self, WaitCommand.self, CancelCommand.self, HoldCommand.self, ReleaseCommand.self,
+            RetryCommand.self, RequeueCommand.self, PriorityCommand.self, DiffCommand.self, WhyCommand.self,
         ])
 }

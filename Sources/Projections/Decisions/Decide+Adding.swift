@@ -23,6 +23,7 @@ extension ManagerState {
             }
         }
         if spec.outputDirectories.isEmpty { throw Rejection(.invalid, "task \(id): output_dirs is empty") }
+        if let problem = Bounds.problem(withOptionsOf: spec) { throw Rejection(.invalid, "task \(id): \(problem)") }
         guard let number = taskNumber(id) else { return .new }
         let task = tasks[number]
         let samePhase = phaseNames.with(Int(phase(of: number))) { $0.elementsEqual(spec.phase.utf8) }

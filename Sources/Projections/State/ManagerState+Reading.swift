@@ -30,7 +30,7 @@ extension ManagerState {
     private var pendingCanProceed: Bool { waitingGates.contains { canOpen($0.gate, visiting: []) } }
 
     /// Whether all phases of a gate are or may become complete.
-    private func canOpen(_ gate: UInt32, visiting: Set<String>) -> Bool {
+    func canOpen(_ gate: UInt32, visiting: Set<String>) -> Bool {
         guard gate != TaskRecord.none else { return true }
         return words.with(Int(gate)) { Self.strings($0) }.allSatisfy { canComplete($0, visiting: visiting) }
     }
@@ -105,6 +105,8 @@ extension ManagerState {
         public var name: String
         /// What it holds now.
         public var holding: [(task: String, attempt: UInt32)]
+        /// The time of its first event.
+        public var firstEvent: LogTime
         /// The time of its last event.
         public var lastEvent: LogTime
         /// Attempts that completed.
@@ -135,6 +137,7 @@ extension ManagerState {
             return WorkerSummary(
                 name: workerNames.text(number),
                 holding: worker.holding.map { (ids.text(Int($0)), tasks[Int($0)].attempt) },
+                firstEvent: LogTime(microseconds: worker.firstEvent),
                 lastEvent: LogTime(microseconds: worker.lastEvent), completed: total.completed, failed: total.failed,
                 busySeconds: Double(total.busyMicroseconds) / 1_000_000,
                 meanSeconds: timed == 0 ? nil : Double(total.busyMicroseconds) / 1_000_000 / Double(timed),

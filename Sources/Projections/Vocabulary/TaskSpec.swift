@@ -58,3 +58,27 @@ public struct EnvironmentVariable: Sendable, Equatable {
         self.value = value
     }
 }
+
+extension Bounds {
+    /// Bytes of a task's command, env, key, after, cwd and output_dirs together: its line must stay below 4 MiB.
+    public static let optionBytes = 1 << 20
+
+    /// Why a task's options cannot be taken; nil where they can.
+    static func problem(withOptionsOf spec: TaskSpec) -> String? {
+        var bytes = spec.workingDirectory?.utf8.count ?? 0
+        for text in [spec.after, spec.command ?? [], spec.key ?? [], spec.outputDirectories].joined() {
+            bytes += text.utf8.count + 3
+        }
+        for variable in spec.environment { bytes += variable.name.utf8.count + variable.value.utf8.count + 6 }
+        if bytes > optionBytes {
+            return "command, env, key, after, cwd and output_dirs have \(bytes) bytes, at most 1 MiB is allowed"
+        }
+        if spec.seed.count > nameBytes { return "seed has \(spec.seed.count) bytes, at most \(nameBytes) are allowed" }
+        if let command = spec.command, command.first?.isEmpty ?? true { return "command has no program" }
+        if let timeout = spec.timeoutSeconds, timeout <= 0 { return "timeout_s is \(timeout); it must be over 0" }
+        if let name = spec.after.first(where: { problem(withName: $0, what: "") != nil }) {
+            return "after names '\(name)', which can be no phase"
+        }
+        return nil
+    }
+}

@@ -20,30 +20,42 @@ struct HistoryCommand: AsyncParsableCommand {
             let wanted = Array(task.utf8)
             let json = json
             let lines = try await onThread(named: "history") {
-                Result { try Self.lines(of: wanted, in: data.journal, moment, json: json) }
+                Result { () throws(JournalError) in
+                    var painter = EventPainter(hasColours: Terminal.hasColours)
+                    return try TaskHistory.lines(of: wanted, in: data.journal, moment) { line, last in
+                        if json { return Array(line.bytes) }
+                        return Array(Self.text(line, since: last, &painter).utf8)
+                    }
+                }
             }.get()
             guard !lines.isEmpty else { throw VerbFailure("there is no task \(task) in the journal", status: 1) }
             for line in lines { Terminal.write(line + [10]) }
         }
     }
 
-    private static func lines(
-        of task: [UInt8], in journal: JournalDirectory, _ moment: Moment, json: Bool
-    ) throws(JournalError) -> [[UInt8]] {
-        var found: [[UInt8]] = []
+    private static func text(_ line: LogLine, since last: LogTime?, _ painter: inout EventPainter) -> String {
+        let event: EventView
+        do throws(EventError) { event = try EventView(line.body) } catch { return "\(line.position): \(error)" }
+        let since = last.map { "  (+\(EventPainter.duration(line.time.seconds(since: $0))))" } ?? ""
+        return painter.line(line, event) + since
+    }
+}
+
+/// The events of one task.
+enum TaskHistory {
+    /// What `show` makes of each event up to a moment, given the time of the one before; oldest first.
+    static func lines<Shown>(
+        of task: [UInt8], in journal: JournalDirectory, _ moment: Moment,
+        _ show: (LogLine, LogTime?) -> Shown
+    ) throws(JournalError) -> [Shown] {
+        var found: [Shown] = []
         var last: LogTime?
-        var painter = EventPainter(hasColours: Terminal.hasColours)
         try LogReader(journal, prefetching: true).forEach { line throws(JournalError) in
             guard moment.reaches(line) else { return false }
             let event: EventView
             do throws(EventError) { event = try EventView(line.body) } catch { return true }
             guard event.kind != .note, event.task.elementsEqual(task) else { return true }
-            if json {
-                found.append(Array(line.bytes))
-            } else {
-                let since = last.map { EventPainter.duration(line.time.seconds(since: $0)) } ?? ""
-                found.append(Array((painter.line(line, event) + (since.isEmpty ? "" : "  (+\(since))")).utf8))
-            }
+            found.append(show(line, last))
             last = line.time
             return true
         }

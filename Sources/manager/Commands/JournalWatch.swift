@@ -13,6 +13,16 @@ struct JournalWatch {
         repeat { usleep(50_000) } while look() == before
     }
 
+    /// Blocks likewise, but at most so many seconds.
+    func wait(atMost seconds: Double) {
+        let before = look()
+        let deadline = ContinuousClock.now + .milliseconds(Int64(seconds * 1000))
+        repeat {
+            guard ContinuousClock.now < deadline else { return }
+            usleep(50_000)
+        } while look() == before
+    }
+
     private struct Sight: Equatable {
         var name: SegmentName?
         var identity: FileIdentity?

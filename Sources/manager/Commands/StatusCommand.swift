@@ -6,15 +6,26 @@ import Projections
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show how many tasks are pending, assigned, complete …, by phase.",
-        discussion: "Example: manager status --data-dir demo --at -10m")
+        discussion: "Examples: manager status --data-dir demo --at -10m; manager status --watch")
 
     @OptionGroup var dataOptions: DataOptions
     @OptionGroup var momentOptions: MomentOptions
     @Flag(help: "One JSON object.") var json = false
+    @Flag(help: "Go on showing it, until interrupted.") var watch = false
+
+    func validate() throws {
+        if watch, momentOptions.at != nil || momentOptions.seq != nil {
+            throw ValidationError("--watch shows what is now; --at and --seq a moment that does not change")
+        }
+    }
 
     func run() async throws {
         try await Terminal.ending {
             let data = try dataOptions.existing()
+            if watch {
+                let json = json
+                return try await onThread(named: "watch") { Result { try StatusWatch(data, json: json).run() } }.get()
+            }
             let moment = try momentOptions.moment()
             let outcome = try await onThread(named: "replay") { Result { try StateReader.state(data, at: moment) } }
                 .get()

@@ -87,6 +87,9 @@ enum Terminal {
         } catch let error as Rejection {
             complain("manager: \(error)")
             throw ExitCode(1)
+        } catch let error as JSONError {
+            complain("manager: \(error)")
+            throw ExitCode(1)
         }
     }
 

@@ -166,26 +166,6 @@ final class CommandProcessor: Sendable {
         return position
     }
 
-    // MARK: - Operators
-
-    /// Does something to tasks, each by its own rule; one refusal refuses all. Returns how many changed.
-    func operate(
-        _ operation: ManagerState.Operation, _ ids: [String], priority: Int = 0, actor: String?
-    ) throws(Rejection) -> Decided<Int> {
-        var refused: Rejection?
-        let decided = core.withLock { core -> Decided<Int> in
-            var events: [Event] = []
-            do throws(Rejection) {
-                for id in ids { events += try core.state.decide(operation, id, priority: priority) }
-            } catch { refused = error }
-            if refused == nil { append(events, actor: actor, &core, false) }
-            if operation == .cancel || operation == .requeue { answerHeartbeats(&core) }
-            return Decided(answer: events.count, position: core.state.position)
-        }
-        if let refused { throw refused }
-        return decided
-    }
-
     /// Appends events that were decided elsewhere (start, timers, notes).
     @discardableResult
     func record(_ events: [Event], actor: String?) -> LogPosition {

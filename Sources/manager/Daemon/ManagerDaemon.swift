@@ -199,7 +199,8 @@ final class ManagerDaemon: Sendable {
         logger.warning("\(text); events carry that time until it is past")
     }
 
-    private static func note(_ cut: OpenedJournal.Cut) -> Event {
+    /// The note that a start leaves of what it cut.
+    static func note(_ cut: OpenedJournal.Cut) -> Event {
         func json(_ text: String) -> [UInt8] {
             var out: [UInt8] = []
             appendJSONString(text, to: &out)

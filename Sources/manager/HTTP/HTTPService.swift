@@ -15,6 +15,8 @@ final class HTTPService: Sendable {
         let processor: CommandProcessor
         let snapshots: SnapshotService
         let workerAddress: String?
+        let data: DataDirectory
+        let feed: EventFeed
     }
 
     private let endpoint: Endpoint
@@ -53,7 +55,10 @@ final class HTTPService: Sendable {
 
     /// Opens the routes that need the state.
     func open(_ processor: CommandProcessor, _ snapshots: SnapshotService, workerAddress: String?) {
-        loaded.withLock { $0 = Loaded(processor: processor, snapshots: snapshots, workerAddress: workerAddress) }
+        let parts = Loaded(
+            processor: processor, snapshots: snapshots, workerAddress: workerAddress, data: data,
+            feed: EventFeed(processor))
+        loaded.withLock { $0 = parts }
     }
 
     /// Lets running requests end and closes the port.
@@ -84,14 +89,7 @@ final class HTTPService: Sendable {
             await loaded.processor.publisher.durable(read.position)
             return JSONAnswer.json(StatusJSON.workers(read.answer, heartbeats: loaded.processor.heartbeats))
         }
-        router.get("/api/v1/tasks/{id}") { [self] _, context in
-            let loaded = try ready()
-            let id = try context.parameters.require("id").removingPercentEncoding ?? ""
-            let read = loaded.processor.read { $0.taskJSON(id) }
-            await loaded.processor.publisher.durable(read.position)
-            guard let json = read.answer else { throw Problem(.notFound, "there is no task \(id)") }
-            return JSONAnswer.json(json)
-        }
+        RouteSet { [self] in try ready() }.add(to: router)
         router.get("/api/v1/state") { [self] request, _ in try await state(request) }
         router.post("/api/v1/snapshot") { [self] _, _ in
             let loaded = try ready()
@@ -114,9 +112,7 @@ final class HTTPService: Sendable {
         let loaded = try ready()
         let query = request.uri.queryParameters
         let moment: Moment
-        do {
-            moment = try MomentText.moment(at: query["at"].map(String.init), seq: query["seq"].map(String.init))
-        } catch { throw Problem(.badRequest, "\(error)") }
+        moment = try MomentText.moment(at: query["at"].map(String.init), seq: query["seq"].map(String.init))
         let read = loaded.processor.read { $0 }
         await loaded.processor.publisher.durable(read.position)
         switch moment {

@@ -37,7 +37,7 @@ struct Problem: Error, HTTPResponseError {
         appendJSONString(detail, to: &body)
         body.append(125)
         var headers: HTTPFields = [.contentType: "application/problem+json"]
-        if status == .serviceUnavailable { headers[.retryAfter] = "1" }
+        if status == .serviceUnavailable || status == .tooManyRequests { headers[.retryAfter] = "1" }
         return Response(status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: body)))
     }
 }
@@ -58,9 +58,9 @@ struct Gatekeeper<Context: RequestContext>: RouterMiddleware {
         if let origin = request.headers[.origin], origin != "http://\(host)" {
             throw Problem(.forbidden, "requests from the page \(origin) are not taken")
         }
-        do { return try await next(request, context) } catch let error as HTTPError {
-            throw Problem(
-                error.status, error.body ?? "\(request.method) \(request.uri.path): \(error.status.reasonPhrase)")
+        do { return try await next(request, context) } catch {
+            guard let problem = ProblemTable.problem(error, request) else { throw error }
+            throw problem
         }
     }
 }

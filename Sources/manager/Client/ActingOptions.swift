@@ -1,0 +1,80 @@
+import ArgumentParser
+import EventLog
+import Foundation
+import NIOHTTP1
+import Projections
+
+/// Where a verb that acts does it: `--url`, else the manager that runs on the data directory, else that directory.
+struct ActingOptions: ParsableArguments {
+    @OptionGroup var dataOptions: DataOptions
+    @Option(help: "The running manager (MANAGER_URL; default: the address in journal/lock; token in MANAGER_TOKEN).")
+    var url: String?
+
+    /// Finds who acts. Where no manager runs, the directory's lock is taken; `creating`: it is made where it is missing.
+    func actor(creating: Bool = false) async throws -> any TaskActor {
+        if let named = url ?? ProcessInfo.processInfo.environment["MANAGER_URL"], !named.isEmpty {
+            return RemoteActor(client: try ManagerClient(named))
+        }
+        let data = dataOptions.data
+        if creating { try data.fileSystem.createDirectories(data.path) } else { _ = try dataOptions.existing() }
+        let deadline = ContinuousClock.now + .seconds(10)
+        while true {
+            let found = try await onThread(named: "lock") { Result { try DirectoryActor.open(data) } }.get()
+            if let found { return found }
+            if let url = LockLine.url(data) { return RemoteActor(client: try ManagerClient(url)) }
+            guard ContinuousClock.now < deadline else {
+                throw VerbFailure(
+                    "another process holds \(data.lockFile) and names no HTTP address there: wait for it, or name the "
+                        + "manager with --url", status: 1)
+            }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+}
+
+/// Carries out what acting verbs ask for. When a call returns, what it did is durable.
+protocol TaskActor: Sendable {
+    /// Adds tasks: the JSON of a task object or of an array of them.
+    func add(_ tasks: [UInt8]) async throws -> CommandProcessor.Added
+
+    /// Adds the points of a sweep file.
+    func load(_ sweep: LoadableSweep) async throws -> SweepLoader.Loaded
+
+    /// Does something to tasks; how many change.
+    func operate(_ request: OperationRequest) async throws -> Int
+
+    /// Lets go of what it holds. Nothing may be asked afterwards.
+    func close() async throws
+}
+
+/// A sweep file that was read and can be loaded.
+struct LoadableSweep: Sendable {
+    let yaml: [UInt8]
+    let file: SweepFile
+}
+
+/// Asks a running manager.
+struct RemoteActor: TaskActor {
+    let client: ManagerClient
+
+    func add(_ tasks: [UInt8]) async throws -> CommandProcessor.Added {
+        let body = try await client.ask(.POST, "/tasks", body: tasks)
+        return CommandProcessor.Added(
+            added: try answerNumber("added", in: body), existing: try answerNumber("existing", in: body))
+    }
+
+    func load(_ sweep: LoadableSweep) async throws -> SweepLoader.Loaded {
+        let name = sweep.file.name.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? "sweep"
+        let body = try await client.ask(
+            .POST, "/sweeps?name=\(name)", body: sweep.yaml, type: "application/yaml")
+        return SweepLoader.Loaded(
+            added: try answerNumber("added", in: body), existing: try answerNumber("existing", in: body),
+            extended: try answerNumber("extended", in: body), gone: try answerNumber("gone", in: body))
+    }
+
+    func operate(_ request: OperationRequest) async throws -> Int {
+        try answerNumber("count", in: try await client.ask(.POST, "/operations", body: request.body()))
+    }
+
+    func close() async throws {}
+}

@@ -1,0 +1,24 @@
+import EventLog
+import Glibc
+import Projections
+
+/// A directory's state that goes on with its journal: for verbs that wait or watch.
+struct JournalFold {
+    /// The state up to what was read.
+    private(set) var state: ManagerState
+    private let journal: JournalDirectory
+    private let watch: JournalWatch
+
+    /// Reads what is there. Blocks.
+    init(_ data: DataDirectory) throws(JournalError) {
+        state = try StateReader.state(data, at: .now).state
+        journal = data.journal
+        watch = JournalWatch(data.journal)
+    }
+
+    /// Waits until the journal may have grown or so many seconds have passed, then reads on.
+    mutating func advance(within seconds: Double) throws(JournalError) {
+        watch.wait(atMost: seconds)
+        state = try Replay.state(at: .now, in: journal, from: state).state
+    }
+}

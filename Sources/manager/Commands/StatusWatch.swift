@@ -1,0 +1,44 @@
+import EventLog
+import Projections
+
+/// `status --watch`: the table drawn anew where it stands, on a terminal; else a line (JSON or plain) for each change.
+struct StatusWatch {
+    private var fold: JournalFold
+    private let json: Bool
+
+    init(_ data: DataDirectory, json: Bool) throws(JournalError) {
+        fold = try JournalFold(data)
+        self.json = json
+    }
+
+    /// Goes on until interrupted.
+    func run() throws(JournalError) {
+        var fold = fold
+        var drawnLines = 0
+        var shown: LogPosition?
+        while true {
+            if json || Terminal.width == nil {
+                if shown != fold.state.position { showLine(fold.state) }
+            } else {
+                drawnLines = redraw(fold.state, over: drawnLines)
+            }
+            shown = fold.state.position
+            try fold.advance(within: 1)
+        }
+    }
+
+    private func showLine(_ state: ManagerState) {
+        if json { return Terminal.write(StatusJSON.bytes(state, now: LogTime.now()) + [10]) }
+        let counts = TaskStatus.allCases.filter { state.counts[$0] > 0 }.map { "\(state.counts[$0]) \($0.word)" }
+        Terminal.write("seq \(state.position): \(state.progress), \(counts.joined(separator: ", "))\n")
+    }
+
+    /// Writes over the lines of the last table; returns how many it has now.
+    private func redraw(_ state: ManagerState, over lines: Int) -> Int {
+        let table = StatusTable.text(state)
+        // Up, then clear to the end of the screen.
+        let home = lines > 0 ? "\u{1B}[\(lines)A\u{1B}[J" : ""
+        Terminal.write(home + table)
+        return table.count { $0 == "\n" }
+    }
+}

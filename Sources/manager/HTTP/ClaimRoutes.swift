@@ -1,0 +1,160 @@
+import EventLog
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Projections
+import ServiceLifecycle
+import Synchronization
+
+/// `POST /claims`: tasks for a worker, at once or within `wait_s`.
+///
+/// A client that leaves while it waits is assigned nothing; one that leaves before its answer is out gives its tasks back.
+struct ClaimRoutes: Sendable {
+    /// The most claims that wait at once.
+    private static let mostWaiting = 10_000
+
+    let set: RouteSet
+
+    func add(to router: RouteSet.Routes) {
+        router.post("/api/v1/claims") { request, _ in try await claim(request) }
+    }
+
+    private func claim(_ request: Request) async throws -> Response {
+        let processor = try set.ready().processor
+        var request = request
+        let wanted = try Wanted(try await BodyRules.bytes(&request))
+        let actor = RouteSet.actor(request)
+        let claimed = try await processor.settled { () throws(Rejection) in
+            let claim = try processor.claim(wanted.request, actor: actor)
+            guard case .tasks(let tasks, let position) = claim else {
+                return CommandProcessor.Decided(answer: [ManagerState.ClaimedTask](), position: .zero)
+            }
+            return CommandProcessor.Decided(answer: tasks, position: position)
+        }
+        let worker = wanted.request.worker
+        guard claimed.isEmpty, wanted.waitSeconds > 0 else {
+            return answer(claimed, worker, processor, actor, keepsConnection: true)
+        }
+        guard processor.waitingClaims < Self.mostWaiting else {
+            throw Problem(.tooManyRequests, "\(Self.mostWaiting) claims wait already; try again in a second")
+        }
+        let found = try await request.body.consumeWithInboundCloseHandler { _ in
+            try await withGracefulShutdownHandler {
+                try await wait(wanted, processor, actor)
+            } onGracefulShutdown: {
+                wanted.left.open()
+            }
+        } onInboundClosed: {
+            wanted.left.open()
+        }
+        return answer(found, worker, processor, actor, keepsConnection: false)
+    }
+
+    /// Waits for tasks until the time is up or the client has left.
+    private func wait(
+        _ wanted: Wanted, _ processor: CommandProcessor, _ actor: String
+    ) async throws(Rejection) -> [ManagerState.ClaimedTask] {
+        let (answers, found) = AsyncStream<(tasks: [ManagerState.ClaimedTask], position: LogPosition)>.makeStream()
+        let claim = try processor.claim(wanted.request, actor: actor, waits: { found.yield(($0, $1)) })
+        guard case .waiting(let id) = claim else {
+            guard case .tasks(let tasks, let position) = claim else { return [] }
+            await processor.publisher.durable(position)
+            return tasks
+        }
+        let stop: @Sendable () -> Void = {
+            let stopped = processor.stopWaiting(id)
+            if stopped.wasWaiting { found.yield(([], stopped.position)) }
+        }
+        wanted.left.whenOpen(stop)
+        let timer = Task {
+            // A cancelled sleep means that the answer is there.
+            do { try await Task.sleep(for: .seconds(wanted.waitSeconds)) } catch { return }
+            stop()
+        }
+        // Not ended by cancellation: what was assigned must be seen, to be given back.
+        let answer = await Task {
+            for await answer in answers { return answer }
+            return (tasks: [], position: LogPosition.zero)
+        }.value
+        timer.cancel()
+        await processor.publisher.durable(answer.position)
+        if wanted.left.isOpen, !answer.tasks.isEmpty {
+            processor.giveBack(answer.tasks, worker: wanted.request.worker, actor: actor)
+            return []
+        }
+        return answer.tasks
+    }
+
+    private func answer(
+        _ tasks: [ManagerState.ClaimedTask], _ worker: String, _ processor: CommandProcessor, _ actor: String,
+        keepsConnection: Bool
+    ) -> Response {
+        // Watching for the client's leaving uses the connection up.
+        var headers: HTTPFields = keepsConnection ? [:] : [.connection: "close"]
+        guard !tasks.isEmpty else { return Response(status: .noContent, headers: headers) }
+        headers[.contentType] = "application/json"
+        var out = Array("{\"tasks\":[".utf8)
+        for (index, task) in tasks.enumerated() {
+            if index > 0 { out.append(44) }
+            WorkerAnswer.appendTask(task, to: &out)
+        }
+        out.append(contentsOf: "]}".utf8)
+        let buffer = ByteBuffer(bytes: out)
+        return Response(
+            status: .ok, headers: headers,
+            body: ResponseBody(contentLength: out.count) { writer in
+                do {
+                    try await writer.write(buffer)
+                    try await writer.finish(nil)
+                } catch {
+                    processor.giveBack(tasks, worker: worker, actor: actor)
+                    throw error
+                }
+            })
+    }
+
+    /// What a claim asks for.
+    private struct Wanted: Sendable {
+        var request: ManagerState.ClaimRequest
+        var waitSeconds = 0.0
+        let left = LeavingNote()
+
+        init(_ body: [UInt8]) throws {
+            var worker: String?
+            var count: Int64 = 1
+            var gpu: Int64?
+            var heartbeat: Double?
+            var host: String?
+            var wait = 0.0
+            try BodyRules.object(body) { key, reader throws(JSONError) in
+                switch key {
+                case "worker": worker = try reader.string()
+                case "count": count = try reader.integer()
+                case "gpu": gpu = reader.takeNull() ? nil : try reader.integer()
+                case "heartbeat_s": heartbeat = reader.takeNull() ? nil : try reader.double()
+                case "wait_s": wait = try reader.double()
+                case "host": host = reader.takeNull() ? nil : try reader.string()
+                default: try reader.skip()
+                }
+            }
+            guard let worker else { throw Problem(.badRequest, "worker is missing: the name of who asks") }
+            guard (1...1000).contains(count) else {
+                throw Problem(.badRequest, "count is \(count), 1 to 1000 are allowed")
+            }
+            guard (0...60).contains(wait) else { throw Problem(.badRequest, "wait_s is \(wait), 0 to 60 are allowed") }
+            if let heartbeat, !(0.1...86_400).contains(heartbeat) {
+                throw Problem(.badRequest, "heartbeat_s is \(heartbeat), 0.1 to 86400 are allowed")
+            }
+            request = ManagerState.ClaimRequest(worker: worker, count: Int(count))
+            request.gpu = gpu
+            request.heartbeatSeconds = heartbeat
+            request.host = host.map { String($0.prefix(200)) }
+            waitSeconds = wait
+        }
+    }
+}
+
+extension CommandProcessor {
+    /// How many claims wait.
+    var waitingClaims: Int { core.withLock { $0.waiters.count } }
+}

@@ -1,0 +1,151 @@
+import EventLog
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Projections
+
+/// `/tasks` and `/sweeps`: adding and looking.
+struct TaskRoutes: Sendable {
+    /// Tasks of a page where none is asked for, and at most.
+    private enum Page {
+        static let usual = 1000
+        static let most = 10_000
+    }
+
+    let set: RouteSet
+
+    func add(to router: RouteSet.Routes) {
+        router.post("/api/v1/tasks") { request, _ in try await addTasks(request) }
+        router.post("/api/v1/sweeps") { request, _ in try await addSweep(request) }
+        router.get("/api/v1/tasks") { request, _ in try await list(request) }
+        router.get("/api/v1/tasks/{id}") { _, context in
+            let id = try RouteSet.id(context)
+            return JSONAnswer.json(try await TaskAnswer.task(id, try set.ready().processor))
+        }
+        router.get("/api/v1/tasks/{id}/history") { _, context in try await history(try RouteSet.id(context)) }
+    }
+
+    private func addTasks(_ request: Request) async throws -> Response {
+        let loaded = try set.ready()
+        var request = request
+        let body = try await BodyRules.bytes(&request)
+        let specs = try TaskRequest.specs(body)
+        let actor = RouteSet.actor(request)
+        let added = try await loaded.processor.settled { () throws(Rejection) in
+            try loaded.processor.add(specs, actor: actor)
+        }
+        return JSONAnswer.json(Array("{\"added\":\(added.added),\"existing\":\(added.existing)}".utf8))
+    }
+
+    private func addSweep(_ request: Request) async throws -> Response {
+        let loaded = try set.ready()
+        var request = request
+        let body = try await BodyRules.bytes(&request, BodyRules.yaml)
+        let sweep = try SweepFile(yaml: body, name: RouteSet.text(request, "name") ?? "the body")
+        let actor = RouteSet.actor(request)
+        let loader = SweepLoader(processor: loaded.processor, data: loaded.data)
+        let outcome = await onThread(named: "sweep") {
+            Result { () throws(Rejection) in try loader.load([sweep], actor: actor) }
+        }
+        await loaded.processor.publisher.durable(loaded.processor.read { _ in }.position)
+        let done = try outcome.get()
+        var out = Array(
+            "{\"added\":\(done.added),\"existing\":\(done.existing),\"extended\":\(done.extended),\"gone\":\(done.gone)"
+                .utf8)
+        out.append(contentsOf: ",\"warnings\":".utf8)
+        appendJSONStrings(sweep.warnings.map(\.description), to: &out)
+        return JSONAnswer.json(out + [125])
+    }
+
+    private func list(_ request: Request) async throws -> Response {
+        let loaded = try set.ready()
+        var filter = TaskFilter()
+        filter.phase = RouteSet.text(request, "phase")
+        filter.worker = RouteSet.text(request, "worker")
+        for word in (RouteSet.text(request, "status") ?? "").split(separator: ",") {
+            guard let status = TaskStatus(word: String(word)) else {
+                throw Problem(.badRequest, "status=\(word) is none: \(TaskStatus.words)")
+            }
+            filter.statuses.insert(status)
+        }
+        let limit = try RouteSet.number(request, "limit", 1...Page.most) ?? Page.usual
+        let after = RouteSet.text(request, "after")
+        let read = loaded.processor.read { $0 }
+        await loaded.processor.publisher.durable(read.position)
+        let state = read.answer
+        var start = 0
+        if let after {
+            guard let number = state.taskNumber(after) else {
+                throw Problem(.notFound, "after=\(after): there is no such task")
+            }
+            start = number + 1
+        }
+        let page = state.tasks(matching: filter, from: start, limit: limit)
+        var out = Array("{\"tasks\":[".utf8)
+        for (index, number) in page.numbers.enumerated() {
+            if index > 0 { out.append(44) }
+            state.appendTask(number, to: &out)
+        }
+        out.append(contentsOf: "],\"next\":".utf8)
+        if page.hasMore, let last = page.numbers.last {
+            appendJSONString(state.taskID(last), to: &out)
+        } else {
+            out.append(contentsOf: "null".utf8)
+        }
+        return JSONAnswer.json(out + [125])
+    }
+
+    private func history(_ id: String) async throws -> Response {
+        let loaded = try set.ready()
+        let read = loaded.processor.read { $0.taskNumber(id) }
+        await loaded.processor.publisher.durable(read.position)
+        guard read.answer != nil else { throw Problem(.notFound, "there is no task \(id)") }
+        let journal = loaded.data.journal
+        let lines = try await onThread(named: "history") {
+            Result { () throws(JournalError) in
+                try TaskHistory.lines(of: Array(id.utf8), in: journal, .position(read.position)) { line, _ in
+                    Array(line.bytes)
+                }
+            }
+        }.get()
+        var out = Array("{\"events\":[".utf8)
+        for (index, line) in lines.enumerated() {
+            if index > 0 { out.append(44) }
+            out.append(contentsOf: line)
+        }
+        return JSONAnswer.json(out + Array("]}".utf8))
+    }
+}
+
+/// Answers that are one task.
+enum TaskAnswer {
+    /// The task as it stands, when that is durable. Throws 404.
+    static func task(_ id: String, _ processor: CommandProcessor) async throws -> [UInt8] {
+        let read = processor.read { $0.taskJSON(id) }
+        await processor.publisher.durable(read.position)
+        guard let json = read.answer else { throw Problem(.notFound, "there is no task \(id)") }
+        return json
+    }
+}
+
+extension TaskStatus {
+    /// All words, for messages.
+    static var words: String { allCases.map(\.word).joined(separator: ", ") }
+}
+
+extension TaskRequest {
+    /// The tasks of a body: one object or an array of them.
+    static func specs(_ body: [UInt8]) throws(JSONError) -> [TaskSpec] {
+        var specs: [TaskSpec] = []
+        var failure: JSONError?
+        body.withUnsafeBufferPointer { buffer in
+            do throws(JSONError) {
+                var reader = JSONReader(buffer)
+                specs = try Self.specs(&reader)
+                try reader.finish()
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return specs
+    }
+}
