@@ -10,5 +10,6 @@ struct Manager: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, ServeCommand.self, StatusCommand.self, TailCommand.self, HistoryCommand.self,
             ReplayCommand.self, SnapshotCommand.self, VerifyCommand.self,
+            ImportCommand.self,
         ])
 }

@@ -56,6 +56,8 @@ public struct EventView {
     public private(set) var counter: Int64?
     /// The error's text.
     public private(set) var error = Bytes(start: nil, count: 0)
+    /// False where the error is null: an imported failure whose text is not known.
+    public private(set) var hasError = false
     /// The reason, a word.
     public private(set) var reason: Bytes?
     /// When it was really assigned, where that was before it came into this journal.
@@ -144,6 +146,7 @@ public struct EventView {
                 after = value
             } else if Self.matches(p, "error") {
                 error = text(value) ?? error
+                hasError = value.first == 34
             } else if Self.matches(p, "actor") {
                 actor = text(value)
             } else if Self.matches(p, "bytes") {

@@ -287,21 +287,3 @@ final class ManagerDaemon: Sendable {
 
 /// This machine's name.
 func hostName() -> String { ProcessInfo.processInfo.hostName }
-
-/// What must be known before the lock's directory is made.
-enum StartupOrder {
-    /// Throws where a state file of ours stands without its journal: making the directory would hide that.
-    static func refuseStateWithoutJournal(_ data: DataDirectory) throws(StartFailure) {
-        let bytes: [UInt8]
-        do throws(FileError) {
-            guard try data.fileSystem.metadata(data.stateFile) != nil,
-                try data.fileSystem.metadata(data.journalPath) == nil
-            else { return }
-            bytes = try readWholeFile(data.stateFile, on: data.fileSystem)
-        } catch { throw StartFailure(error) }
-        if StateDecoder.checksumProblem(bytes) == .noJournalMember { return }
-        throw StartFailure(
-            "\(data.stateFile) stands here, but its journal (\(data.journalPath)/) is missing: put it back, or use another "
-                + "--data-dir, or move the state file away to start fresh", exitStatus: 2)
-    }
-}
