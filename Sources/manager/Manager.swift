@@ -10,6 +10,6 @@ struct Manager: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, ServeCommand.self, StatusCommand.self, TailCommand.self, HistoryCommand.self,
             ReplayCommand.self, SnapshotCommand.self, VerifyCommand.self,
-            ImportCommand.self,
+            ImportCommand.self, ResetCommand.self, BackupsCommand.self, CompactCommand.self,
         ])
 }

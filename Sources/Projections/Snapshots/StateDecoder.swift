@@ -46,6 +46,18 @@ public enum StateDecoder {
         return hexString(SHA256.hash(data: bytes[..<at])) == stated ? nil : .checksum
     }
 
+    /// The position that a file says it stands at, found at its end without reading the rest; nil where there is none.
+    public static func statedPosition(_ bytes: [UInt8]) -> LogPosition? {
+        let end = Array(bytes.suffix(400))
+        let mark = Array(",\"journal\":{\"seq\":".utf8)
+        guard end.count > mark.count else { return nil }
+        for start in (0...(end.count - mark.count)).reversed() where end[start...].starts(with: mark) {
+            let digits = end[(start + mark.count)...].prefix { (48...57).contains($0) }
+            return UInt64(String(decoding: digits, as: UTF8.self)).map { LogPosition($0) }
+        }
+        return nil
+    }
+
     /// Whether this program wrote the file, as far as its members tell; of a broken file by how it ends.
     public static func isOwn(_ bytes: [UInt8]) -> Bool {
         if let named = namesJournal(bytes) { return named }
