@@ -17,7 +17,10 @@ final class RunningManager {
     }
 
     /// Starts `manager serve` and waits until it says where it listens.
-    init(_ directory: String, _ extra: [String] = [], seconds: Double = 30) throws {
+    init(
+        _ directory: String, _ extra: [String] = [], environment: [String: String] = [:], seconds: Double = 30
+    ) throws {
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.executableURL = Self.binary
         process.arguments =
             ["serve", "--data-dir", directory, "--listen", "127.0.0.1:0", "--worker-listen", "127.0.0.1:0"] + extra

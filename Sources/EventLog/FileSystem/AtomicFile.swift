@@ -57,10 +57,11 @@ public struct AtomicFile {
         try publish()
     }
 
-    /// Gives up: the temporary file is removed. For the way out after another error, so its own is dropped.
+    /// Gives up: the temporary file is removed. For the way out after another error, which is the one to report: where
+    /// this fails too, the `.tmp` stays, is never read, and goes with the next write of the file or the next start.
     public func abandon() {
         file.close()
-        _ = try? fileSystem.remove(temporaryPath)
+        do throws(FileError) { try fileSystem.remove(temporaryPath) } catch { return }
     }
 
     private mutating func flush(pausing: Bool) throws(FileError) {

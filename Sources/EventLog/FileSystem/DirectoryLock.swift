@@ -9,12 +9,21 @@ public final class DirectoryLock: Sendable {
     public init(_ directory: String, on fileSystem: any FileSystem) throws(JournalError) {
         let path = directory + "/lock"
         do {
-            try fileSystem.createDirectories(directory)
-            file = try fileSystem.open(path, .update)
-            guard try file.tryLock() else {
-                let line = String(decoding: try readBytes(of: file, at: 0, count: 4096), as: UTF8.self)
-                throw JournalError.locked(
-                    path: directory, holder: line.split(separator: "\n").first.map(String.init) ?? "unknown")
+            while true {
+                try fileSystem.createDirectories(directory)
+                let opened = try fileSystem.open(path, .update)
+                guard try opened.tryLock() else {
+                    let line = String(decoding: try readBytes(of: opened, at: 0, count: 4096), as: UTF8.self)
+                    throw JournalError.locked(
+                        path: directory, holder: line.split(separator: "\n").first.map(String.init) ?? "unknown")
+                }
+                // `reset` may have moved the directory away between opening and locking: then this is another's lock.
+                let identity = try opened.identity()
+                if try fileSystem.metadata(path)?.identity == identity {
+                    file = opened
+                    return
+                }
+                opened.close()
             }
         } catch let error as FileError {
             throw .file(error)

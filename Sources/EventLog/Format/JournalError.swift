@@ -22,8 +22,9 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
             "\(path) is held by another manager (\(holder)): stop that one, or use another --data-dir"
         case .snapshotBeyondEnd(let snapshot, let path, let last):
             "\(path) stands at seq \(snapshot), but the journal ends at seq \(last): acknowledged events are missing, "
-                + "or the file belongs to another journal. Put the missing journal files back, or move \(path) away "
-                + "to go on from the journal alone"
+                + "or the file belongs to another journal. Put the missing journal files back, or use another --data-dir, "
+                + "or move \(path) away to go on from the journal alone; 'manager reset' sets everything aside and "
+                + "starts fresh"
         }
     }
 }

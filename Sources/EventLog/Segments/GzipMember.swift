@@ -7,6 +7,8 @@ import CZlib
 struct GzipMember {
     /// The bytes of lines that a member is cut at, at the next line end.
     static let targetBytes = 256 << 10
+    /// zlib's best level; such members say so (XFL 2, RFC 1952), and are not compressed again.
+    static let bestLevel: Int32 = 9
     /// The header's size with the extra field.
     static let headerBytes = 40
 
@@ -18,6 +20,8 @@ struct GzipMember {
         var first: LogPosition
         /// The time of its first event.
         var time: LogTime
+        /// True where it was compressed at the best level.
+        var isBest = false
     }
 
     /// What the member that begins with these bytes says of itself; nil for another maker's member.
@@ -30,7 +34,7 @@ struct GzipMember {
         guard bytes >= UInt64(headerBytes + 8), bytes < 1 << 40 else { return nil }
         return Entry(
             bytes: Int(bytes), first: LogPosition(number(24)),
-            time: LogTime(microseconds: Int64(bitPattern: number(32))))
+            time: LogTime(microseconds: Int64(bitPattern: number(32))), isBest: b[8] == 2)
     }
 
     /// Compresses whole lines into one member. `level` is zlib's 1 to 9.
@@ -56,7 +60,8 @@ struct GzipMember {
         func put(_ value: UInt64, _ size: Int, at: Int) {
             for i in 0..<size { member[at + i] = UInt8(truncatingIfNeeded: value >> UInt64(8 * i)) }
         }
-        member.replaceSubrange(0..<16, with: [0x1F, 0x8B, 8, 4, 0, 0, 0, 0, 0, 255, 28, 0, 0x45, 0x4C, 24, 0])
+        let effort: UInt8 = level == bestLevel ? 2 : 0
+        member.replaceSubrange(0..<16, with: [0x1F, 0x8B, 8, 4, 0, 0, 0, 0, effort, 255, 28, 0, 0x45, 0x4C, 24, 0])
         put(UInt64(member.count), 8, at: 16)
         put(first.rawValue, 8, at: 24)
         put(UInt64(bitPattern: time.microseconds), 8, at: 32)

@@ -7,6 +7,11 @@ extension LocalJournalStore {
 
     /// See `JournalStore.archive`.
     public func archive() throws(JournalError) -> Bool {
+        try rewriting.withLock { _ throws(JournalError) in try archiveOldest() }
+    }
+
+    /// Compresses the oldest sealed segment that is not yet; `rewriting` is held.
+    func archiveOldest() throws(JournalError) -> Bool {
         // The active segment is asked for before the files are listed: a segment that is begun in between is later
         // than it and never taken for a sealed one.
         guard let newest = active.withLock({ $0?.name }),
@@ -74,7 +79,7 @@ extension LocalJournalStore {
 }
 
 /// The first event among whole lines; nil where there is none.
-private func firstEvent(in lines: UnsafeBufferPointer<UInt8>) -> LogLine? {
+func firstEvent(in lines: UnsafeBufferPointer<UInt8>) -> LogLine? {
     var at = 0
     while at < lines.count, let end = lines[at...].firstIndex(of: 10) {
         if let line = LogLine(UnsafeBufferPointer(rebasing: lines[at..<end])) { return line }

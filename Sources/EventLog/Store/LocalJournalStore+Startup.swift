@@ -93,7 +93,9 @@ extension LocalJournalStore {
                         kind: .missingSegment, file: name.text, position: last.next,
                         detail: "the file before it ends at seq \(last)"))
             }
-            let here = name.isCompressed ? try lastPosition(of: name) : nil
+            var here = name.isCompressed ? try lastPosition(of: name) : nil
+            // Another maker's members do not tell; what may be a left-over is read.
+            if let last, here == nil, name.isCompressed, name.first <= last { here = try scannedLast(of: name) }
             if let last, let here, here <= last, name.first <= last {
                 do {
                     try fileSystem.remove(directory.path(of: name))
@@ -104,6 +106,16 @@ extension LocalJournalStore {
             last = here
             before = name
         }
+    }
+
+    /// The last position in a file, by reading all of it; nil where it has no event.
+    private func scannedLast(of name: SegmentName) throws(JournalError) -> LogPosition? {
+        guard let file = try directory.open(name) else { return nil }
+        defer { file.close() }
+        let chunks = try SegmentChunks(name, file: file)
+        var last: LogPosition?
+        while let chunk = try chunks.next() { last = lastEvent(in: chunk.bytes) ?? last }
+        return last
     }
 
     /// The last position in a compressed file of ours: of its last member alone. Nil for other makers' files.
@@ -122,7 +134,7 @@ extension LocalJournalStore {
             }
         } catch { throw .file(error) }
         guard let lastFirst else { return nil }
-        let chunks = try SegmentChunks(name, file: file, skippingTo: lastFirst)
+        let chunks = try SegmentChunks(name, file: file, skippingTo: lastFirst, checkingTrailers: true)
         var last: LogPosition?
         while let chunk = try chunks.next() {
             for line in chunk.bytes.split(separator: 10) {
@@ -137,6 +149,12 @@ extension LocalJournalStore {
                             detail: "a line's checksum is wrong"))
                 }
             }
+        }
+        if chunks.takeTail() != nil {
+            throw .damage(
+                JournalDamage(
+                    kind: .bitRot, file: name.text, position: (last ?? lastFirst).next,
+                    detail: "the last line has no newline, though the segment is sealed"))
         }
         return last
     }

@@ -30,6 +30,10 @@ public final class LocalJournalStore: JournalStore {
     private let reservation: Int64
     private let canReserve = Mutex(true)
     let pacing: @Sendable () -> Void
+    /// Held by whoever replaces sealed files: the archiver or a compaction, never both.
+    let rewriting = Mutex(())
+    /// True once a compaction should end soon.
+    let isEnding = Atomic(false)
 
     /// The least space that is kept reserved behind the last event: the endings of all running attempts fit in it.
     public static let leastReservation: Int64 = 16 << 20

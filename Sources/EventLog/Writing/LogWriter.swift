@@ -21,6 +21,7 @@ public final class LogWriter: Sendable {
         var next: LogPosition
         var segmentBytes: Int64
         var segmentHasEvents: Bool
+        var sealsPlanned: UInt64 = 0
     }
 
     /// What `append` tells of a command's last event.
@@ -41,6 +42,8 @@ public final class LogWriter: Sendable {
     private let finished = ThreadSignal()
     private let durablePosition: Atomic<UInt64>
     private let threadsRunning = Atomic<Int>(0)
+    private let sealCount = Atomic<UInt64>(0)
+    private let sealAttempts = Atomic<UInt64>(0)
 
     /// The most bytes that may wait; beyond it new work is refused as busy.
     public static let mostWaitingBytes = 64 << 20
@@ -69,6 +72,9 @@ public final class LogWriter: Sendable {
     /// The last durable position.
     public var durable: LogPosition { LogPosition(durablePosition.load(ordering: .acquiring)) }
 
+    /// How many segments this writer has sealed.
+    public var sealedSegments: UInt64 { sealCount.load(ordering: .acquiring) }
+
     /// Bytes that wait to be written.
     public var waitingBytes: Int { state.withLock { $0.waitingBytes } }
 
@@ -84,12 +90,7 @@ public final class LogWriter: Sendable {
             precondition(!state.isClosed, "append to a closed journal")
             let reach = command.bytes.count + command.count * 128
             if state.segmentBytes >= segmentLimit && state.segmentHasEvents {
-                state.waiting.append(Batch(startsSegment: true))
-                state.segmentBytes = Int64(
-                    SegmentHeader(
-                        segment: 1_000_000, first: state.next, previousSHA256: SegmentHeader.noPrevious
-                    ).encoded().count)
-                state.segmentHasEvents = false
+                Self.beginSegment(&state)
             } else if state.waiting.isEmpty
                 || (state.waiting[state.waiting.count - 1].bytes.count + reach > Int(RecoveryTable.largestWriteBytes)
                     && !state.waiting[state.waiting.count - 1].bytes.isEmpty)
@@ -102,6 +103,33 @@ public final class LogWriter: Sendable {
         }
         if mustWake { wake.notify() }
         return appended
+    }
+
+    private static func beginSegment(_ state: inout State) {
+        state.waiting.append(Batch(last: state.next.previous, startsSegment: true))
+        state.segmentBytes = Int64(
+            SegmentHeader(
+                segment: 1_000_000, first: state.next, previousSHA256: SegmentHeader.noPrevious
+            ).encoded().count)
+        state.segmentHasEvents = false
+        state.sealsPlanned += 1
+    }
+
+    /// Ends the active segment, whatever its size, and blocks until its successor stands. A segment without events
+    /// stays as it is, and so does one for whose successor the disk has no room.
+    public func sealActive() {
+        let target = state.withLock { state -> UInt64? in
+            guard state.segmentHasEvents, !state.isClosed else { return nil }
+            Self.beginSegment(&state)
+            return state.sealsPlanned
+        }
+        guard let target else { return }
+        wake.notify()
+        while true {
+            let ticket = finished.ticket()
+            if sealAttempts.load(ordering: .acquiring) >= target { return }
+            finished.wait(past: ticket)
+        }
     }
 
     private static func encode(
@@ -164,8 +192,23 @@ public final class LogWriter: Sendable {
         }
     }
 
+    /// Ends the active segment, then compresses all sealed ones anew and merges small ones. Blocks for as long as that
+    /// takes; appends go on meanwhile. Throws what the disk refuses, and damage that is met; what was merged by then stays.
+    public func compact(mergedBytes: Int64 = LocalJournalStore.mergedBytes) throws(JournalError) -> CompactionReport {
+        var report = CompactionReport()
+        (report.filesBefore, report.bytesBefore) = try store.sizes()
+        sealActive()
+        try store.compact(mergedBytes: mergedBytes)
+        (report.filesAfter, report.bytesAfter) = try store.sizes()
+        return report
+    }
+
+    /// Lets a compaction that runs end soon, with an error: before a stop, which would wait for it.
+    public func interruptCompaction() { store.isEnding.store(true, ordering: .releasing) }
+
     /// Writes what waits, ends the threads and closes the store.
     public func close() {
+        interruptCompaction()
         waitUntilDurable(state.withLock { $0.next.previous })
         state.withLock { $0.isClosed = true }
         wake.notify()
@@ -184,9 +227,14 @@ public final class LogWriter: Sendable {
         do throws(JournalError) {
             if batch.startsSegment {
                 let first = durable.next
-                if try store.seal(next: first) { archiveWake.notify() }
+                if try store.seal(next: first) {
+                    sealCount.add(1, ordering: .releasing)
+                    archiveWake.notify()
+                }
+                sealAttempts.add(1, ordering: .releasing)
             }
-            try store.append(batch.bytes, last: batch.last)
+            // A segment that was only ended has nothing to write yet.
+            if !batch.bytes.isEmpty { try store.append(batch.bytes, last: batch.last) }
         } catch {
             onFailure(error)
             // The position never becomes durable; nothing more is written.

@@ -25,7 +25,7 @@ extension Event {
             Self.open("failed", failure.task, &out)
             Self.nullableString("worker", failure.worker, &out)
             Self.integer("attempt", Int64(failure.attempt), &out)
-            Self.string("error", failure.error, &out)
+            Self.nullableString("error", failure.error, &out)
             Self.encode(failure.provenance, &out)
         case .requeued(let task, let reason):
             Self.open("requeued", task, &out)

@@ -145,13 +145,13 @@ public enum Event: Sendable, Equatable {
         public var worker: String?
         /// The attempt's number; 0: never assigned.
         public var attempt: UInt32
-        /// The error's text.
-        public var error: String
+        /// The error's text; nil where an imported failure has none.
+        public var error: String?
         /// Where it comes from.
         public var provenance = Provenance()
 
         /// Makes one from its parts.
-        public init(task: String, worker: String?, attempt: UInt32, error: String) {
+        public init(task: String, worker: String?, attempt: UInt32, error: String?) {
             self.task = task
             self.worker = worker
             self.attempt = attempt

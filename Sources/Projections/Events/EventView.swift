@@ -56,6 +56,8 @@ public struct EventView {
     public private(set) var counter: Int64?
     /// The error's text.
     public private(set) var error = Bytes(start: nil, count: 0)
+    /// False where the error is null: an imported failure whose text is not known.
+    public private(set) var hasError = false
     /// The reason, a word.
     public private(set) var reason: Bytes?
     /// When it was really assigned, where that was before it came into this journal.
@@ -129,7 +131,9 @@ public struct EventView {
         case cscan_member.word("counter"): counter = Self.integer(value)
         case cscan_member.word("key"): key = value
         case cscan_member.word("priority"): priority = Self.integer(value) ?? 0
-        case cscan_member.word("error"): error = text(value, isEscaped) ?? error
+        case cscan_member.word("error"):
+            error = text(value, isEscaped) ?? error
+            hasError = value.first == 34
         case cscan_member.word("reason"): reason = text(value, isEscaped)
         case cscan_member.word("host"): host = text(value, isEscaped)
         case cscan_member.word("command"): command = value

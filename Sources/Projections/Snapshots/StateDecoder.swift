@@ -41,27 +41,44 @@ public enum StateDecoder {
         // ,"checksum":"sha256:<64>"}\n
         let at = bytes.count - mark.count - 64 - 3
         guard at > 0, bytes[at..<(at + mark.count)].elementsEqual(mark), bytes.suffix(3).elementsEqual([34, 125, 10])
-        else {
-            let tail = String(decoding: bytes.suffix(400), as: UTF8.self)
-            return tail.contains("\"checksum\"") || tail.contains("\"journal\"") ? .checksum : missing(bytes)
-        }
+        else { return namesJournal(bytes) == false ? .noJournalMember : .checksum }
         let stated = String(decoding: bytes[(at + mark.count)..<(at + mark.count + 64)], as: UTF8.self)
         return hexString(SHA256.hash(data: bytes[..<at])) == stated ? nil : .checksum
     }
 
-    private static func missing(_ bytes: [UInt8]) -> SnapshotProblem {
-        var hasJournal = false
-        let whole = bytes.withUnsafeBufferPointer { buffer -> Bool in
-            var reader = JSONReader(buffer)
+    /// The position that a file says it stands at, found at its end without reading the rest; nil where there is none.
+    public static func statedPosition(_ bytes: [UInt8]) -> LogPosition? {
+        let end = Array(bytes.suffix(400))
+        let mark = Array(",\"journal\":{\"seq\":".utf8)
+        guard end.count > mark.count else { return nil }
+        for start in (0...(end.count - mark.count)).reversed() where end[start...].starts(with: mark) {
+            let digits = end[(start + mark.count)...].prefix { (48...57).contains($0) }
+            return UInt64(String(decoding: digits, as: UTF8.self)).map { LogPosition($0) }
+        }
+        return nil
+    }
+
+    /// Whether this program wrote the file, as far as its members tell; of a broken file by how it ends.
+    public static func isOwn(_ bytes: [UInt8]) -> Bool {
+        if let named = namesJournal(bytes) { return named }
+        let end = String(decoding: bytes.suffix(400), as: UTF8.self)
+        return end.contains("\"journal\":{\"seq\"") || end.contains("\"checksum\":\"sha256:")
+    }
+
+    /// Whether the top level has the members `journal` or `checksum`; nil where the text is broken.
+    private static func namesJournal(_ bytes: [UInt8]) -> Bool? {
+        bytes.withUnsafeBufferPointer { buffer in
+            var found = false
+            var reader = JSONReader(buffer, formOnly: true)
             do throws(JSONError) {
                 try reader.object { key, reader throws(JSONError) in
-                    if key == "journal" || key == "checksum" { hasJournal = true }
+                    if key == "journal" || key == "checksum" { found = true }
                     try reader.skip()
                 }
-                return true
-            } catch { return false }
+                try reader.finish()
+                return found
+            } catch { return nil }
         }
-        return whole && !hasJournal ? .noJournalMember : .checksum
     }
 
     /// Reads a whole file, its checksum first.

@@ -141,8 +141,8 @@ extension ManagerState {
         forgiveLosses(number)
         tasks[number].retryCount &+= 1
         tasks[number].finishedAt = now
-        tasks[number].lastError = texts.append(event.error)
-        tasks[number].hasError = true
+        tasks[number].lastError = event.hasError ? texts.append(event.error) : ByteArena.Reference()
+        tasks[number].hasError = event.hasError
         tasks[number].reason = TaskRecord.none
         move(number, to: .failed)
     }

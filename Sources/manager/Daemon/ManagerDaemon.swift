@@ -18,7 +18,7 @@ final class ManagerDaemon: Sendable {
         var staleAfter: Duration = .seconds(7200)
         var poisonAfter = 5
         /// Nil: no backups.
-        var backupEvery: Duration?
+        var backupEvery: Duration? = .seconds(600)
         var keepBackups = 48
         /// Whether a last event far in the future is taken as it is.
         var acceptsClock = true
@@ -115,13 +115,15 @@ final class ManagerDaemon: Sendable {
         }
     }
 
-    private struct Parts: Sendable {
+    /// What loading a directory gives.
+    struct Parts: Sendable {
         let processor: CommandProcessor
         let opened: OpenedJournal
         let snapshotPosition: LogPosition?
     }
 
-    private static func load(_ options: Options, warn: @escaping @Sendable (String) -> Void) throws(StartFailure)
+    /// Brings the directory to life; the lock is held.
+    static func load(_ options: Options, warn: @escaping @Sendable (String) -> Void) throws(StartFailure)
         -> Parts
     {
         let results = ResultWriter(
@@ -199,7 +201,7 @@ final class ManagerDaemon: Sendable {
         logger.warning("\(text); events carry that time until it is past")
     }
 
-    /// The note that a start leaves of what it cut.
+    /// The note of what recovery cut.
     static func note(_ cut: OpenedJournal.Cut) -> Event {
         func json(_ text: String) -> [UInt8] {
             var out: [UInt8] = []
@@ -221,7 +223,9 @@ final class ManagerDaemon: Sendable {
         var nextSnapshot = ContinuousClock.now + options.snapshotEvery
         var nextStale = ContinuousClock.now + .seconds(1)
         var clocks = ManagerClock.Watch(processor.clock)
-        var nextBackup = options.backupEvery.map { ContinuousClock.now + $0 }
+        var backups = options.backupEvery.map {
+            BackupSchedule(every: $0, now: ContinuousClock.now, seals: processor.writer.sealedSegments)
+        }
         while !stopped() {
             // A cancelled sleep is a stop that was asked for.
             do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
@@ -238,10 +242,7 @@ final class ManagerDaemon: Sendable {
                 nextSnapshot = now + options.snapshotEvery
                 await saveState()
             }
-            if let due = nextBackup, now >= due, let every = options.backupEvery {
-                nextBackup = now + every
-                await backUp()
-            }
+            if backups?.take(now: now, seals: processor.writer.sealedSegments) == true { await backUp() }
             if exitWhenDone, processor.read({ $0.isDone }).answer { return }
         }
     }
@@ -281,6 +282,7 @@ final class ManagerDaemon: Sendable {
             })
         else { return }
         StartReport.say("Shutting down...")
+        processor.writer.interruptCompaction()
         try await listener?.stop()
         await http.stop()
         try await onThread(named: "shutdown") { [self] in
@@ -291,6 +293,11 @@ final class ManagerDaemon: Sendable {
                 processor.results.close()
                 if try snapshots.write(paced: false) == nil {
                     logger.warning("the state was not saved: result rows are still owed; the next start writes them")
+                } else if options.backupEvery != nil {
+                    // The state is saved: a backup that fails is no reason to stop uncleanly.
+                    do {
+                        try Backups(options.data, keep: options.keepBackups).write(processor.snapshot, paced: false)
+                    } catch { logger.warning("no backup was written: \(error)") }
                 }
                 StartReport.say("Saved state: \(processor.snapshot.taskCount) tasks")
                 processor.writer.close()
@@ -313,21 +320,3 @@ final class ManagerDaemon: Sendable {
 
 /// This machine's name.
 func hostName() -> String { ProcessInfo.processInfo.hostName }
-
-/// What must be known before the lock's directory is made.
-enum StartupOrder {
-    /// Throws where a state file of ours stands without its journal: making the directory would hide that.
-    static func refuseStateWithoutJournal(_ data: DataDirectory) throws(StartFailure) {
-        let bytes: [UInt8]
-        do throws(FileError) {
-            guard try data.fileSystem.metadata(data.stateFile) != nil,
-                try data.fileSystem.metadata(data.journalPath) == nil
-            else { return }
-            bytes = try readWholeFile(data.stateFile, on: data.fileSystem)
-        } catch { throw StartFailure(error) }
-        if StateDecoder.checksumProblem(bytes) == .noJournalMember { return }
-        throw StartFailure(
-            "\(data.stateFile) stands here, but its journal (\(data.journalPath)/) is missing: put it back, or use another "
-                + "--data-dir, or move the state file away to start fresh", exitStatus: 2)
-    }
-}

@@ -25,7 +25,8 @@ struct StartFailure: Error, CustomStringConvertible {
     init(_ error: FileError) { self.init(error.description) }
 }
 
-/// Brings a data directory to life: snapshot, recovery of the journal's end, the events after the snapshot, owed rows.
+/// Brings a data directory to life: an old manager's state, snapshot, recovery of the journal's end, the events after
+/// the snapshot, owed rows.
 ///
 /// The lock is held. Nothing is answered before this is done.
 struct Startup {
@@ -48,26 +49,29 @@ struct Startup {
     /// `results` receives rows that are owed, before anything else is written.
     func run(results: ResultWriter) throws(StartFailure) -> Loaded {
         try removeUnfinished()
-        let hasJournal = try hasJournal()
-        var snapshot = try readSnapshot(hasJournal: hasJournal)
+        let hadJournal = try hasJournal()
+        var snapshot = try lookAtStateFile()
+        let copies = StateCopies(data: data, warn: warn)
         let store = LocalJournalStore(data.journal, segmentBytes: segmentBytes, pacing: { pausePacedWriting() })
         let opened: OpenedJournal
-        do throws(JournalError) { opened = try store.open(hints(snapshot)) } catch { throw StartFailure(error) }
-        if let found = snapshot, found.position > .zero, try !matches(found) {
-            try setAside("its last event is not the one that the journal has at seq \(found.position)")
-            snapshot = nil
+        do throws(JournalError) { opened = try store.open(hints(snapshot.state, copies)) } catch {
+            throw StartFailure(error)
         }
-        let isMissing = snapshot == nil && opened.last > .zero
-        let state = try replay(from: snapshot ?? ManagerState(), results)
-        if isMissing {
+        if let found = snapshot.state, found.position > .zero, try !copies.matches(found) {
+            try setAside("its last event is not the one that the journal has at seq \(found.position)")
+            snapshot = .setAside
+        }
+        let base = try base(snapshot, copies, upTo: opened.last)
+        let state = try replay(from: base ?? ManagerState(), results)
+        if case .missing = snapshot, opened.last > .zero, hadJournal {
             warn(
                 "manager_state.json is missing: rebuilt from the journal (\(state.taskCount) tasks); "
                     + "'manager reset' starts fresh")
         }
-        return Loaded(state: state, store: store, opened: opened, snapshotPosition: snapshot?.position)
+        return Loaded(state: state, store: store, opened: opened, snapshotPosition: snapshot.state?.position)
     }
 
-    private func hasJournal() throws(StartFailure) -> Bool {
+    func hasJournal() throws(StartFailure) -> Bool {
         do throws(JournalError) { return try !data.journal.segments().isEmpty } catch { throw StartFailure(error) }
     }
 
@@ -84,66 +88,32 @@ struct Startup {
         } catch { throw StartFailure(error) }
     }
 
-    // MARK: - The snapshot
-
-    private func readSnapshot(hasJournal: Bool) throws(StartFailure) -> ManagerState? {
-        let bytes: [UInt8]
-        do throws(FileError) {
-            guard try data.fileSystem.metadata(data.stateFile) != nil else { return nil }
-            bytes = try readWholeFile(data.stateFile, on: data.fileSystem)
-        } catch { throw StartFailure(error) }
-        let problem: SnapshotProblem
-        do throws(SnapshotProblem) {
-            let state = try StateDecoder.state(bytes)
-            if hasJournal { return state }
-            throw .malformed("journal")
-        } catch { problem = error }
-        let remedy =
-            "put \(data.journalPath)/ back, or use another --data-dir, or move the state file away to start fresh"
-        switch problem {
-        case .noJournalMember:
-            throw StartFailure(
-                "\(data.stateFile) was written by another program (\(problem)): move it away, or use another --data-dir"
-            )
-        case _ where !hasJournal:
-            throw StartFailure(
-                "\(data.stateFile) stands here, but there is no journal beside it: \(remedy)", exitStatus: 2)
-        case .otherFold: return nil
-        case .checksum, .malformed:
-            try setAside(problem.description)
-            return nil
-        }
-    }
-
-    private func setAside(_ why: String) throws(StartFailure) {
-        let stamp = LogTime.now().description.filter { $0.isNumber || $0 == "T" || $0 == "Z" }
-        let aside = "\(data.stateFile).rejected-\(stamp)"
-        do throws(FileError) {
-            try data.fileSystem.rename(data.stateFile, to: aside)
-            try data.fileSystem.syncDirectory(data.path)
-        } catch { throw StartFailure(error) }
-        warn("manager_state.json is not used (\(why)); it was moved to \(aside), the journal rebuilds the state")
-    }
-
-    private func hints(_ snapshot: ManagerState?) -> RecoveryHints {
-        guard let snapshot else { return RecoveryHints() }
-        let (position, crc, path) = (snapshot.position, snapshot.crc, data.stateFile)
+    private func hints(_ snapshot: ManagerState?, _ copies: StateCopies) -> RecoveryHints {
+        let path = data.stateFile
         return RecoveryHints(
-            snapshotBeyond: { $0 < position ? SnapshotMark(position: position, path: path) : nil },
+            snapshotBeyond: { last in
+                if let snapshot, last < snapshot.position {
+                    return SnapshotMark(position: snapshot.position, path: path)
+                }
+                return copies.beyond(last)
+            },
             isCleanStop: { last, lastCRC, body in
-                last == position && lastCRC == crc && body.starts(with: "\"type\":\"stopped\"".utf8)
+                guard let snapshot else { return false }
+                return last == snapshot.position && lastCRC == snapshot.crc
+                    && body.starts(with: "\"type\":\"stopped\"".utf8)
             })
     }
 
-    private func matches(_ snapshot: ManagerState) throws(StartFailure) -> Bool {
-        var crc: UInt32?
-        do throws(JournalError) {
-            try LogReader(data.journal, from: snapshot.position).forEach { line throws(JournalError) in
-                crc = line.crc
-                return false
-            }
-        } catch { throw StartFailure(error) }
-        return crc == snapshot.crc
+    /// What the events are folded upon: the snapshot; where that was damaged, the newest good backup; where history was
+    /// discarded, a baseline. Nil: the whole journal.
+    private func base(
+        _ snapshot: SnapshotLook, _ copies: StateCopies, upTo last: LogPosition
+    ) throws(StartFailure) -> ManagerState? {
+        if let state = snapshot.state { return state }
+        let isDamaged = if case .setAside = snapshot { true } else { false }
+        guard let found = try copies.newest(upTo: last, withBackups: isDamaged) else { return nil }
+        warn("the state is taken from \(found.path) (seq \(found.state.position)) and the events after it")
+        return found.state
     }
 
     // MARK: - The events after it

@@ -97,6 +97,7 @@ final class HTTPService: Sendable {
             guard let written else { throw Problem(.serviceUnavailable, "result rows are still owed; try again") }
             return JSONAnswer.json(Array("{\"seq\":\(written.position),\"tasks\":\(written.tasks)}".utf8))
         }
+        DataRoutes.add(to: router, data: data) { [self] in try ready() }
         return router
     }
 

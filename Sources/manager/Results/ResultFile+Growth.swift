@@ -62,7 +62,12 @@ extension ResultFile {
         } catch {
             new.abandon()
             // The rename may have failed after the link was made; while both are one file, the link is only a name.
-            if let previousPath { _ = try? removeIfPresent(previousPath) }
+            if let previousPath {
+                do throws(FileError) { try removeIfPresent(previousPath) } catch let second {
+                    // A second name of the same file, which the next scan removes; the first error is the cause.
+                    outcome.errors.append(.file(second))
+                }
+            }
             throw error
         }
         known = Known(identity: identity, header: header, end: header.sizeBytes)

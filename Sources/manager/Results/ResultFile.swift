@@ -157,10 +157,13 @@ struct ResultFile: Sendable {
     /// Takes out what a failed write left, so that other rows can follow before ours come again. For the way out after
     /// an error: where this fails too, the rows are looked for, and the torn one is cut, when they come again.
     private func takeBack(_ text: [UInt8], from file: any File, at offset: Int64) {
-        guard let size = try? file.sizeBytes(), size > offset, size <= offset + Int64(text.count),
-            let left = try? readBytes(of: file, at: offset, count: Int(size - offset)), text.starts(with: left)
-        else { return }
-        _ = try? file.truncate(toBytes: offset)
+        do throws(FileError) {
+            let size = try file.sizeBytes()
+            guard size > offset, size <= offset + Int64(text.count),
+                text.starts(with: try readBytes(of: file, at: offset, count: Int(size - offset)))
+            else { return }
+            try file.truncate(toBytes: offset)
+        } catch { return }  // the write's own error is reported; what is left is found by looking (`mayStand`)
     }
 
     private mutating func sync(_ file: any File) throws(FileError) {

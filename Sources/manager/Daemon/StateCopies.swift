@@ -1,0 +1,114 @@
+import EventLog
+import Projections
+
+/// States that stand beside the journal besides `manager_state.json`: backups and baselines.
+struct StateCopies: Sendable {
+    let data: DataDirectory
+    let warn: @Sendable (String) -> Void
+
+    /// A copy that can be used.
+    struct Found {
+        var state: ManagerState
+        var path: String
+    }
+
+    private struct Candidate {
+        var position: LogPosition
+        var path: String
+        var isBaseline: Bool
+    }
+
+    /// A backup or baseline with a right checksum beyond a position; nil where there is none. A damaged one is warned
+    /// of and counts for nothing.
+    func beyond(_ last: LogPosition) -> SnapshotMark? {
+        do {
+            for candidate in try candidates(withBackups: true) where candidate.position > last {
+                if isGood(candidate) { return SnapshotMark(position: candidate.position, path: candidate.path) }
+            }
+        } catch { warn("backups cannot be looked at: \(error)") }
+        return nil
+    }
+
+    /// The newest good copy at or before the journal's end whose last event is the journal's own.
+    /// Baselines count only where the journal does not reach back to its first event.
+    func newest(upTo last: LogPosition, withBackups: Bool) throws(StartFailure) -> Found? {
+        do throws(JournalError) {
+            let first = try data.journal.segments().first?.first ?? LogPosition(1)
+            let isDiscarded = first > LogPosition(1)
+            let all: [Candidate]
+            do throws(FileError) { all = try candidates(withBackups: withBackups) } catch { throw .file(error) }
+            for candidate in all where candidate.position <= last && candidate.position.next >= first {
+                if candidate.isBaseline && !isDiscarded { continue }
+                guard let state = read(candidate), state.position > .zero else { continue }
+                if candidate.isBaseline && state.position.next == first {
+                    return Found(state: state, path: candidate.path)
+                }
+                guard state.position >= first, try lineMatches(state) else {
+                    warn("\(candidate.path) is not used: its last event is not the journal's")
+                    continue
+                }
+                return Found(state: state, path: candidate.path)
+            }
+            return nil
+        } catch { throw StartFailure(error) }
+    }
+
+    /// Whether a state's last event is the one that the journal has there.
+    func matches(_ state: ManagerState) throws(StartFailure) -> Bool {
+        do throws(JournalError) {
+            if let first = try data.journal.segments().first?.first, first == state.position.next { return true }
+            return try lineMatches(state)
+        } catch { throw StartFailure(error) }
+    }
+
+    private func lineMatches(_ state: ManagerState) throws(JournalError) -> Bool {
+        var crc: UInt32?
+        try LogReader(data.journal, from: state.position).forEach { line throws(JournalError) in
+            if line.position == state.position { crc = line.crc }
+            return false
+        }
+        return crc == state.crc
+    }
+
+    /// Newest first.
+    private func candidates(withBackups: Bool) throws(FileError) -> [Candidate] {
+        var found: [Candidate] = []
+        if withBackups {
+            found = try BackupFile.all(data).map {
+                Candidate(position: $0.position, path: $0.path(data), isBaseline: false)
+            }
+        }
+        if try data.fileSystem.metadata(data.journalPath) != nil {
+            for name in try data.fileSystem.list(data.journalPath) where name.hasPrefix("baseline-") {
+                guard name.hasSuffix(".json.gz"), let seq = UInt64(name.dropFirst(9).dropLast(8)) else { continue }
+                found.append(
+                    Candidate(position: LogPosition(seq), path: data.journalPath + "/" + name, isBaseline: true))
+            }
+        }
+        return found.sorted { $0.position > $1.position }
+    }
+
+    /// Whether the checksum is right, whichever version of the fold wrote it.
+    private func isGood(_ candidate: Candidate) -> Bool {
+        do {
+            var bytes: [UInt8] = []
+            try GzipFile.read(candidate.path, on: data.fileSystem) { bytes += $0 }
+            if let problem = StateDecoder.checksumProblem(bytes) { throw problem }
+            return true
+        } catch {
+            warn("\(candidate.path) is not used: \(error)")
+            return false
+        }
+    }
+
+    private func read(_ candidate: Candidate) -> ManagerState? {
+        do {
+            var bytes: [UInt8] = []
+            try GzipFile.read(candidate.path, on: data.fileSystem) { bytes += $0 }
+            return try StateDecoder.state(bytes)
+        } catch {
+            warn("\(candidate.path) is not used: \(error)")
+            return nil
+        }
+    }
+}
