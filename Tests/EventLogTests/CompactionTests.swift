@@ -75,7 +75,7 @@ struct CompactionTests {
     }
 
     private func expectSound(_ directory: JournalDirectory, events: UInt64, _ note: String = "") throws {
-        var verifier = Verifier(directory)
+        let verifier = Verifier(directory)
         let report = try verifier.run()
         #expect(report.damage.isEmpty, "\(note): \(report.damage)")
         #expect(report.events == events, "\(note)")

@@ -55,9 +55,6 @@ extension ManagerState {
             return statuses.isEmpty || statuses.contains(task.status)
         }
     }
-
-    /// A task's id, by its place in the order of adding.
-    public func taskID(_ number: Int) -> String { ids.text(number) }
 }
 
 extension ManagerState {
