@@ -43,6 +43,8 @@ final class RunningManager {
         }
     }
 
+    deinit { if process.isRunning { kill() } }
+
     private static func text(_ path: String) throws -> String {
         guard FileManager.default.fileExists(atPath: path) else { return "" }
         return String(decoding: try readWholeFile(path, on: LocalFileSystem()), as: UTF8.self)
