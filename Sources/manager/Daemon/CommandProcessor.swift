@@ -29,9 +29,15 @@ final class CommandProcessor: Sendable {
     let publisher: Publisher
     let results: ResultWriter
     let poisonAfter: Int
+    /// Why nothing but reads may be asked of it; nil where everything may.
+    let readOnly: String?
 
     /// Joins the parts; `state` is what the journal holds.
-    init(state: ManagerState, writer: LogWriter, publisher: Publisher, results: ResultWriter, poisonAfter: Int) {
+    init(
+        state: ManagerState, writer: LogWriter, publisher: Publisher, results: ResultWriter, poisonAfter: Int,
+        readOnly: String? = nil
+    ) {
+        self.readOnly = readOnly
         core = Mutex(Core(state: state))
         self.writer = writer
         self.publisher = publisher
