@@ -35,8 +35,9 @@ public final class DirectoryLock: Sendable {
     /// Writes who holds the lock: one JSON line without its newline.
     public func describe(_ line: String) throws(FileError) {
         let bytes = Array((line + "\n").utf8)
-        try file.truncate(toBytes: 0)
+        // Written before it is cut: a full disk keeps the block that the old line has.
         try writeAll(bytes, to: file, at: 0)
+        try file.truncate(toBytes: Int64(bytes.count))
     }
 
     /// Gives the lock free. The file stays: removing it would let two processes hold two inodes.

@@ -27,8 +27,13 @@ struct Recovery {
         case .rewrite:
             try rewrite(bytes, scan)
         case .cutAndRewrite:
-            cut = try keepAside(bytes, scan)
-            try rewrite(bytes, scan)
+            let kept = try keepAside(bytes, scan)
+            do throws(JournalError) { try rewrite(bytes, scan) } catch {
+                // Nothing was cut: the next try keeps the bytes aside again, and a full disk needs the room.
+                if case .file(let failure) = error, failure.isDiskFull { try remove(kept.file) }
+                throw error
+            }
+            cut = kept
         }
         var lastTime = scan.lastTime
         if lastTime == nil { lastTime = try previousTime(scan) }
@@ -73,15 +78,34 @@ struct Recovery {
     /// Never appends to the file that an unclean stop left: after an I/O error the page cache may hold what the disk
     /// does not. The good lines are written anew, byte for byte, so the chain holds.
     private func rewrite(_ bytes: [UInt8], _ scan: TailScan) throws(JournalError) {
-        do {
+        do throws(FileError) {
             let file = try fileSystem.open(path + ".tmp", .replace)
+            try writeAnew(bytes, scan, file)
+        } catch {
+            // What was written of it takes room that the next try needs.
+            if error.isDiskFull { try remove(name.text + ".tmp") }
+            throw .file(error)
+        }
+    }
+
+    private func remove(_ file: String) throws(JournalError) {
+        do throws(FileError) { try fileSystem.remove(store.directory.path + "/" + file) } catch {
+            if !error.isNotFound { throw .file(error) }
+        }
+    }
+
+    private func writeAnew(_ bytes: [UInt8], _ scan: TailScan, _ file: any File) throws(FileError) {
+        do throws(FileError) {
             let reserved = try store.reserve(file, upTo: Int64(scan.wholeBytes) + LocalJournalStore.leastReservation)
             try writeAll(Array(bytes[..<scan.wholeBytes]), to: file, at: 0)
             try file.sync()
             try fileSystem.rename(path + ".tmp", to: path)
             try fileSystem.syncDirectory(store.directory.path)
             adopt(file, bytes, scan, reserved)
-        } catch { throw .file(error) }
+        } catch {
+            file.close()
+            throw error
+        }
     }
 
     private func adopt(_ file: any File, _ bytes: [UInt8], _ scan: TailScan, _ reservedEnd: Int64) {
@@ -96,10 +120,15 @@ struct Recovery {
         let tail = Array(bytes[scan.wholeBytes...])
         let stamp = LogTime.now().description.filter { $0.isNumber || $0 == "T" || $0 == "Z" }
         let file = "cut-\(scan.lastWhole.next)-\(stamp)"
-        do {
+        do throws(FileError) {
             var output = try AtomicFile(store.directory.path + "/" + file, on: fileSystem)
-            try output.append(tail)
-            try output.commit()
+            do throws(FileError) {
+                try output.append(tail)
+                try output.commit()
+            } catch {
+                output.abandon()
+                throw error
+            }
         } catch { throw .file(error) }
         return OpenedJournal.Cut(
             file: file, bytes: Int64(tail.count), first: scan.lastWhole.next,

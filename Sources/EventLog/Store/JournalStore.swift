@@ -54,6 +54,17 @@ public struct OpenedJournal: Sendable, Equatable {
     /// What was cut from the end, if anything.
     public var cut: Cut?
 
+    /// Puts the parts together.
+    public init(
+        last: LogPosition, lastTime: LogTime? = nil, activeBytes: Int64, activeHasEvents: Bool, cut: Cut? = nil
+    ) {
+        self.last = last
+        self.lastTime = lastTime
+        self.activeBytes = activeBytes
+        self.activeHasEvents = activeHasEvents
+        self.cut = cut
+    }
+
     /// Bytes that were taken from the journal's end and kept aside.
     public struct Cut: Sendable, Equatable {
         /// The file they are kept in, relative to the journal's directory.

@@ -60,6 +60,7 @@ struct RunSession: Sendable {
         var options = ManagerDaemon.Options(data: data, sweeps: sweeps, http: http, segmentBytes: segmentBytes)
         options.actor = CommandLineActor.name
         options.judgesRunning = false
+        options.isStopRequested = { interrupted.isRequested }
         let began = ContinuousClock.now
         let daemon = try await ManagerDaemon.start(options, logger: logger)
         let outbox = try Outbox(data.outbox, on: data.fileSystem)

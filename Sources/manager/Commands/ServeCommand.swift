@@ -56,6 +56,7 @@ struct ServeCommand: AsyncParsableCommand {
             options.results = results
             options.sweeps = try SweepReading.read(config, in: data, logger: logger)
             let interrupted = Interruption()
+            options.isStopRequested = { interrupted.isRequested }
             let daemon = try await ManagerDaemon.start(options, logger: logger)
             logger.notice("HTTP on http://\(daemon.httpAddress), workers on \(workerListen)")
             await daemon.run(exitWhenDone: exitWhenDone, until: { interrupted.isRequested })

@@ -33,13 +33,16 @@ final class CommandProcessor: Sendable {
     let poisonAfter: Int
     let clock: ManagerClock
     let reopenings: ReopeningMarks
+    /// Why nothing but reads may be asked of it; nil where everything may.
+    let readOnly: String?
 
     /// Joins the parts; `state` is what the journal holds.
     init(
         state: ManagerState, writer: LogWriter, publisher: Publisher, results: ResultWriter, poisonAfter: Int,
-        clock: ManagerClock = .system, fileSystem: any FileSystem = LocalFileSystem()
+        clock: ManagerClock = .system, fileSystem: any FileSystem = LocalFileSystem(), readOnly: String? = nil
     ) {
         self.clock = clock
+        self.readOnly = readOnly
         reopenings = ReopeningMarks(fileSystem)
         core = Mutex(Core(state: state))
         self.writer = writer

@@ -24,6 +24,10 @@ final class ManagerDaemon: Sendable {
         var acceptsClock = true
         /// Who asked for the sweeps.
         var actor: String?
+        /// How long a start on a full disk waits before it tries again.
+        var retryEvery: Duration = .seconds(5)
+        /// Whether a start that waits is to end.
+        var isStopRequested: @Sendable () -> Bool = { false }
         /// Whether a start judges running attempts by their age; `run` settles them by its outbox.
         var judgesRunning = true
         /// How often result files are read for rows of others.
@@ -79,7 +83,11 @@ final class ManagerDaemon: Sendable {
                     try await WorkerListener(endpoint, warn: warn)
                 }
             }
-            let parts = try await onThread(named: "startup") { Result { try load(options, warn: warn) } }.get()
+            let (httpBound, tcpBound) = (httpAddress, listener?.address)
+            let doors = Doors(
+                http: http, listener: listener,
+                describe: { try lock.describe(lockLine(http: httpBound, tcp: tcpBound)) })
+            let parts = try await loadWhenThereIsRoom(options, doors, logger: logger)
             let snapshots = SnapshotService(data, parts.processor, last: parts.snapshotPosition)
             let daemon = ManagerDaemon(
                 options, lock, http, httpAddress, listener, parts.processor, snapshots, logger)
@@ -129,7 +137,11 @@ final class ManagerDaemon: Sendable {
         let results = ResultWriter(
             ResultFiles(dataDirectory: options.data.path, on: options.data.fileSystem), report: warn)
         let startup = Startup(data: options.data, segmentBytes: options.segmentBytes, warn: warn)
-        let loaded = try startup.run(results: results)
+        let loaded: Startup.Loaded
+        do throws(StartFailure) { loaded = try startup.run(results: results) } catch {
+            results.close()
+            throw error
+        }
         let publisher = Publisher(durable: loaded.opened.last)
         let writer = LogWriter(
             loaded.store, opened: loaded.opened, segmentBytes: options.segmentBytes,
@@ -174,7 +186,12 @@ final class ManagerDaemon: Sendable {
         processor.writer.waitUntilDurable(processor.snapshot.position)
         if marked > 0 { StartReport.say("Marked \(marked) \(marked == 1 ? "task" : "tasks") as already completed") }
         StartReport.say("Initial status: \(processor.snapshot.progress)")
-        _ = try snapshots.write(paced: false)  // nobody is served yet
+        // Not paced: nobody is served yet.
+        do throws(FileError) { _ = try snapshots.write(paced: false) } catch {
+            // The journal has everything, and running work can end: a full disk is no reason not to start.
+            guard error.isDiskFull else { throw error }
+            logger.warning("the state could not be saved; the journal has everything: \(error)")
+        }
         reconciler.start()
     }
 

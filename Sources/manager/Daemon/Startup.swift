@@ -6,6 +6,8 @@ import Synchronization
 struct StartFailure: Error, CustomStringConvertible {
     let description: String
     let exitStatus: Int32
+    /// True where the disk had no room: the same start may succeed later.
+    var isDiskFull = false
 
     init(_ description: String, exitStatus: Int32 = 1) {
         self.description = description
@@ -20,9 +22,13 @@ struct StartFailure: Error, CustomStringConvertible {
             case .damage, .snapshotBeyondEnd: 2
             case .file, .newerFormat, .locked: 1
             }
+        if case .file(let failure) = error { isDiskFull = failure.isDiskFull }
     }
 
-    init(_ error: FileError) { self.init(error.description) }
+    init(_ error: FileError) {
+        self.init(error.description)
+        isDiskFull = error.isDiskFull
+    }
 }
 
 /// Brings a data directory to life: an old manager's state, snapshot, recovery of the journal's end, the events after

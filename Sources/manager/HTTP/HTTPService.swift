@@ -71,6 +71,7 @@ final class HTTPService: Sendable {
     private func router() -> Router<BasicRequestContext> {
         let router = Router()
         router.add(middleware: Gatekeeper(listen: endpoint))
+        router.add(middleware: ReadOnlyGate { [self] in loaded.withLock { $0?.processor.readOnly } })
         router.get("/healthz") { _, _ in JSONAnswer.text("ok\n") }
         router.get("/readyz") { [self] _, _ in
             _ = try ready()

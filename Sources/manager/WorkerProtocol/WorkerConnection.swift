@@ -176,6 +176,14 @@ final class WorkerConnection: ChannelInboundHandler {
             if speaksLines && isBroken { mode = .draining }
             return
         }
+        if let reason = processor.readOnly {
+            // Every answer ends its connection: the next one may find a manager that can write.
+            let status = processor.read { WorkerAnswer.status($0) }
+            let bytes = request.type == "status" ? status.answer : WorkerAnswer.error(reason)
+            answer(id, bytes, at: .zero, closes: true)
+            if speaksLines { mode = .draining }
+            return
+        }
         if speaksLines { decideFast(request, id) } else { decideOld(request, id) }
     }
 

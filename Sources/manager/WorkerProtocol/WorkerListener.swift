@@ -26,7 +26,8 @@ final class WorkerListener: Sendable {
                     channel.eventLoop.makeCompletedFuture {
                         guard let processor = ready.value else { throw ChannelError.eof }
                         let loop: WorkerLoop
-                        if let known = loops.value {
+                        // The first processor may be one that only reads, until the journal can be written.
+                        if let known = loops.value, known.value.processor === processor {
                             loop = known.value
                         } else {
                             loop = WorkerLoop(channel.eventLoop, processor)
@@ -43,7 +44,7 @@ final class WorkerListener: Sendable {
         address = Endpoint(channel.localAddress).map(\.description) ?? endpoint.description
     }
 
-    /// Begins to accept connections.
+    /// Begins to accept connections; called again, later connections speak to another processor.
     func start(_ processor: CommandProcessor) async throws {
         ready.value = processor
         try await channel.setOption(.autoRead, value: true).get()

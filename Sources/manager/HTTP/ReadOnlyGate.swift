@@ -1,0 +1,20 @@
+import HTTPTypes
+import Hummingbird
+
+/// While the journal cannot be written: reads pass, the rest is 507, and the manager is not ready.
+struct ReadOnlyGate<Context: RequestContext>: RouterMiddleware {
+    /// Why nothing but reads is taken; nil where everything is.
+    let reason: @Sendable () -> String?
+
+    func handle(
+        _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+    ) async throws -> Response {
+        if let reason = reason() {
+            if request.uri.path == "/readyz" { throw Problem(.serviceUnavailable, reason) }
+            guard request.method == .get || request.method == .head else {
+                throw Problem(.init(code: 507, reasonPhrase: "Insufficient Storage"), reason)
+            }
+        }
+        return try await next(request, context)
+    }
+}
