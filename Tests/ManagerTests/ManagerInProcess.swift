@@ -125,7 +125,7 @@ final class ManagerInProcess {
 
     /// What an operator does.
     func operate(_ operation: ManagerState.Operation, _ id: String) throws {
-        _ = try processor.operate(operation, [id], actor: "test")
+        _ = try processor.operate(operation, on: .ids([id]), actor: "test")
     }
 
     /// A task's status.
