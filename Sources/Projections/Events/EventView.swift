@@ -62,8 +62,8 @@ public struct EventView {
     public private(set) var since: LogTime?
     /// Who asked.
     public private(set) var actor: Bytes?
-    /// The interval of heartbeats that the worker announced, in seconds.
-    public private(set) var heartbeatSeconds: Double?
+    /// The interval of heartbeats that the worker announced: seconds, a JSON number.
+    public private(set) var heartbeat: Bytes?
     /// The path of a result file.
     public private(set) var file = Bytes(start: nil, count: 0)
     /// SHA-256 in hex.
@@ -192,7 +192,7 @@ public struct EventView {
             } else if Self.matches(p, "max_retries") {
                 maxRetries = Self.integer(value) ?? maxRetries
             } else if Self.matches(p, "heartbeat_s") {
-                heartbeatSeconds = Double(String(decoding: value, as: UTF8.self))
+                heartbeat = value.first.map { 48...57 ~= $0 } == true ? value : nil
             }
         default: return
         }

@@ -149,6 +149,10 @@ struct StateReading {
             else { throw JSONError("task \(task.id) has no template", offset: 0) }
             state.restore(task, template: more.templateRuns[template].second)
         }
+        for (task, interval) in more.heartbeats {
+            guard task >= 0, task < state.tasks.count else { throw JSONError("no task \(task)", offset: 0) }
+            state.tasks[task].heartbeat = state.word(interval)
+        }
         return state
     }
 }
