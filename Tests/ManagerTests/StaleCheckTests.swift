@@ -143,14 +143,16 @@ struct StaleCheckTests {
         #expect(last.last?["reason"] as? String == "poison")
     }
 
-    @Test("a wall clock that is set by more than 5 s is noticed, once, in both directions, also in small steps")
+    @Test("a wall clock that is set by more than 5 s is noticed, once, in both directions; one that drifts is not")
     func clockSteps() {
         var watch = ManagerClock.Watch(clock.clock())
         clock.advance(.seconds(500))
         #expect(watch.step() == nil)
-        clock.set(bySeconds: 4)
-        #expect(watch.step() == nil)
-        clock.set(bySeconds: 4)
+        for _ in 0..<3 {
+            clock.set(bySeconds: 4)
+            #expect(watch.step() == nil)
+        }
+        clock.set(bySeconds: 8)
         #expect(watch.step().map { ($0 * 1000).rounded() } == 8000)
         #expect(watch.step() == nil)
         clock.set(bySeconds: -3600)

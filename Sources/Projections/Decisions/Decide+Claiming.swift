@@ -185,7 +185,8 @@ extension ManagerState {
                     task: ids.text(number),
                     worker: task.worker == TaskRecord.none ? nil : workerNames.text(Int(task.worker)),
                     attempt: task.attempt, assignedAt: LogTime(microseconds: task.assignedAt),
-                    heartbeatSeconds: heartbeats[UInt32(number)]))
+                    heartbeatSeconds: task.heartbeat == TaskRecord.none ? nil : Double(words.text(Int(task.heartbeat))))
+            )
         }
         return running
     }

@@ -64,8 +64,8 @@ public struct EventView {
     public private(set) var since: LogTime?
     /// Who asked.
     public private(set) var actor: Bytes?
-    /// The interval of heartbeats that the worker announced, in seconds.
-    public var heartbeatSeconds: Double? { heartbeat.flatMap { Double(String(decoding: $0, as: UTF8.self)) } }
+    /// The interval of heartbeats that the worker announced: seconds, a JSON number.
+    public private(set) var heartbeat: Bytes?
     /// The path of a result file.
     public private(set) var file = Bytes(start: nil, count: 0)
     /// SHA-256 in hex.
@@ -85,7 +85,6 @@ public struct EventView {
     /// The process's id.
     public private(set) var pid: Int64 = 0
 
-    private var heartbeat: Bytes?
     private var isNote = false
     private var unescaped: [UnescapedText] = []
 

@@ -33,9 +33,11 @@ extension ManagerState {
         appendList("reopened", reopened.sorted { $0.key < $1.key }, &out) { entry, out in
             out.append(contentsOf: "[\(entry.key),\(entry.value)]".utf8)
         }
-        appendList("heartbeats", heartbeats.sorted { $0.key < $1.key }, &out) { entry, out in
-            out.append(contentsOf: "[\(entry.key),".utf8)
-            appendJSONNumber(entry.value, to: &out)
+        let announced =
+            counts[.assigned] == 0 ? [] : (0..<tasks.count).filter { tasks[$0].heartbeat != TaskRecord.none }
+        appendList("heartbeats", announced, &out) { number, out in
+            out.append(contentsOf: "[\(number),".utf8)
+            appendWord(tasks[number].heartbeat, &out)
             out.append(93)
         }
         appendSpecs(&out)

@@ -30,7 +30,7 @@ struct MoreReading {
     var files: [String: ManagerState.FileRead] = [:]
     var rowMemory = RowMemory()
     var reopened: [Pair] = []
-    var heartbeats: [UInt32: Double] = [:]
+    var heartbeats: [(task: Int, interval: [UInt8])] = []
     var templates: [Template] = []
     var templateRuns: [Pair] = []
 
@@ -63,7 +63,6 @@ struct MoreReading {
         state.start = start
         state.filesRead = files
         state.rowMemory = rowMemory
-        state.heartbeats = heartbeats
         for pair in reopened { state.reopened[UInt32(clamping: pair.first)] = pair.second }
         for pair in losses { state.losses[UInt32(clamping: pair.first)] = pair.second }
         for worker in workers {
@@ -133,12 +132,16 @@ struct MoreReading {
     }
 
     private mutating func readHeartbeat(_ reader: inout JSONReader) throws(JSONError) {
-        var numbers: [Double] = []
-        try reader.array { reader throws(JSONError) in numbers.append(try reader.double()) }
-        guard numbers.count == 2, let task = UInt32(exactly: numbers[0]) else {
+        var numbers: [[UInt8]] = []
+        try reader.array { reader throws(JSONError) in
+            var number: [UInt8] = []
+            try reader.compact(into: &number)
+            numbers.append(number)
+        }
+        guard numbers.count == 2, let task = Int(String(decoding: numbers[0], as: UTF8.self)) else {
             throw JSONError("a pair is due", offset: reader.at)
         }
-        heartbeats[task] = numbers[1]
+        heartbeats.append((task, numbers[1]))
     }
 
     private static func worker(_ reader: inout JSONReader) throws(JSONError) -> Worker {

@@ -165,6 +165,10 @@ final class StateReading {
             state.phaseCounts[Int(state.templates[Int(template)].phase)][status] += 1
             state.counts[status] += 1
         }
+        for (task, interval) in more.heartbeats {
+            guard task >= 0, task < state.tasks.count else { throw JSONError("no task \(task)", offset: 0) }
+            state.tasks[task].heartbeat = state.word(interval)
+        }
         return state
     }
 }

@@ -107,11 +107,7 @@ extension ManagerState {
         tasks[number].finishedAt = TaskRecord.never
         tasks[number].reason = TaskRecord.none
         move(number, to: .assigned)
-        if let interval = event.heartbeatSeconds {
-            heartbeats[UInt32(number)] = interval
-        } else if !heartbeats.isEmpty {
-            heartbeats[UInt32(number)] = nil
-        }
+        tasks[number].heartbeat = word(event.heartbeat)
         if worker != TaskRecord.none { workers[Int(worker)].holding.append(UInt32(number)) }
     }
 
@@ -247,7 +243,7 @@ extension ManagerState {
         counts[old] -= 1
         counts[status] += 1
         tasks[number].status = status
-        if old == .assigned, status != .assigned, !heartbeats.isEmpty { heartbeats[UInt32(number)] = nil }
+        if old == .assigned { tasks[number].heartbeat = TaskRecord.none }
         if status == .pending { claimOrder.add(number, of: tasks[number], gate: gate(number)) }
     }
 

@@ -37,8 +37,6 @@ public struct ManagerState: Sendable {
     var rowMemory = RowMemory()
     /// Tasks that were opened again after they were complete or cancelled, with their latest attempt then.
     var reopened: [UInt32: UInt32] = [:]
-    /// Running attempts that announced heartbeats: the interval in seconds, by task.
-    var heartbeats: [UInt32: Double] = [:]
     /// Which tasks can be claimed, in order; built when it is first asked for.
     var claimOrder = ClaimOrder()
     /// The total of all phases.

@@ -24,6 +24,8 @@ struct TaskRecord: Sendable {
     /// Whose completion made it complete, where the task is complete; the number of nobody is `none`.
     var completedBy = TaskRecord.none
     var reason = TaskRecord.none
+    /// The interval of heartbeats that its running attempt announced, a JSON number in the table of texts.
+    var heartbeat = TaskRecord.none
     /// The newest of its ended attempts, in the list of all.
     var endedAttempts = TaskRecord.none
     var status = TaskStatus.pending

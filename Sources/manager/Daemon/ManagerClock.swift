@@ -27,9 +27,9 @@ struct ManagerClock: Sendable {
         mutating func step() -> Double? {
             let (newWall, newSteady) = (clock.wall(), clock.steady())
             let step = newWall.seconds(since: wall) - (newSteady - steady).seconds
-            guard abs(step) > Self.leastStepSeconds else { return nil }
+            // What drifts slowly, as when a time server corrects it, is no step.
             (wall, steady) = (newWall, newSteady)
-            return step
+            return abs(step) > Self.leastStepSeconds ? step : nil
         }
     }
 
