@@ -18,6 +18,13 @@ struct ManagerClient: Sendable {
     /// Sent as `Authorization: Bearer`; nil: nothing is sent.
     let token: String?
 
+    /// One for the whole program, never shut down. A refused connection is an answer: it is not tried again and again.
+    private static let http: HTTPClient = {
+        var configuration = HTTPClient.Configuration(timeout: .init(connect: .seconds(5)))
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(eventLoopGroup: HTTPClient.defaultEventLoopGroup, configuration: configuration)
+    }()
+
     /// Names a manager. Throws where the text is no HTTP address.
     init(_ url: String, token: String? = ProcessInfo.processInfo.environment["MANAGER_TOKEN"]) throws(VerbFailure) {
         guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
@@ -44,7 +51,7 @@ struct ManagerClient: Sendable {
         while true {
             let answer: Answer
             do {
-                let response = try await HTTPClient.shared.execute(request, timeout: .seconds(120))
+                let response = try await Self.http.execute(request, timeout: .seconds(120))
                 let collected = try await response.body.collect(upTo: 1 << 30)
                 answer = Answer(status: response.status.code, body: Array(collected.readableBytesView))
             } catch {

@@ -1,0 +1,151 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Verbs that read", .serialized)
+struct ReadingVerbTests {
+    private let scratch: TemporaryDirectory
+    private let data: String
+
+    /// One task complete, one failed for good, one that waits for the phase of the failed one.
+    init() throws {
+        scratch = try TemporaryDirectory()
+        data = scratch.path + "/data"
+        let sweep = scratch.path + "/s.yaml"
+        try """
+        p:
+          max_retries: 1
+          combinations:
+            - a: [1, 2]
+        q:
+          after: [p]
+          combinations:
+            - a: [1]
+        """.write(toFile: sweep, atomically: true, encoding: .utf8)
+        let program =
+            #"echo out; if [ $0 = 2 ]; then echo bad >&2; exit 3; fi; echo '{{"y":0.5}}' > $MANAGER_RESULT_FILE"#
+        let run = try VerbRun(["run", sweep, "--data-dir", data, "--", "sh", "-c", program, "{a}"])
+        try #require(run.status == 1, "\(run.output)\(run.errors)")
+    }
+
+    private func verb(_ arguments: String..., environment: [String: String] = [:]) throws -> VerbRun {
+        try VerbRun(arguments + ["--data-dir", data], environment: environment)
+    }
+
+    @Test("tasks lists what agrees with its filters, as a table and as lines")
+    func tasks() throws {
+        let table = try verb("tasks").output.split(separator: "\n")
+        #expect(table.count == 4)
+        #expect(table[0].hasPrefix("task    status"))
+        #expect(table[2].contains("failed") && table[2].contains("bad"))
+        #expect(table[3].contains("waits for p"))
+        let failed = try verb("tasks", "--status", "failed", "--json").object()
+        #expect(failed["task_id"] as? String == "p_1_42")
+        #expect(failed["retry_count"] as? Int == 2)
+        #expect(try verb("tasks", "--phase", "q", "--worker", "local0").output == "no task\n")
+        #expect(try verb("tasks", "--limit", "1").output.contains("… and 2 more"))
+        #expect(try verb("tasks", "--status", "odd").status == 64)
+        let early = try verb("tasks", "--seq", "3", "--json").output.split(separator: "\n")
+        #expect(early.count == 2 && early.allSatisfy { $0.contains("\"status\":\"pending\"") })
+    }
+
+    @Test("show tells of every attempt: its program, its end, its error")
+    func show() throws {
+        let text = try verb("show", "p_1_42").output
+        #expect(text.components(separatedBy: "\nattempt ").count == 3)
+        for part in ["status        failed", "exit code   3", "outcome     failed", "host ", "program ", "max rss "] {
+            #expect(text.contains(part), "\(part) is missing: \(text)")
+        }
+        #expect(try verb("show", "p_0_42").output.contains(#"result      {"y":0.5}"#))
+        #expect(try verb("show", "p_0_42", "--json").object()["has_result"] as? Bool == true)
+        #expect(try verb("show", "p_0_42", "--seq", "2", "--json").object()["status"] as? String == "pending")
+        #expect(try verb("show", "nobody").status == 1)
+    }
+
+    @Test("workers tells who did what; why and diff tell what happened")
+    func workers() throws {
+        let json = try JSONSerialization.jsonObject(with: Data(try verb("workers", "--json").output.utf8))
+        let worker = try #require((json as? [[String: Any]])?.first)
+        #expect(worker["worker"] as? String == "local0" && worker["completed"] as? Int == 1)
+        #expect(worker["failed"] as? Int == 2)
+        #expect(try verb("workers").output.contains("local0  idle"))
+        let why = try verb("why", "q_2_42").output
+        #expect(why.contains("waits for p (1 failed), which can not become complete"))
+        #expect(try verb("why", "p_1_42").output.contains("attempt 2 of local0 failed"))
+        let diff = try verb("diff", "0", "1000", "--json").object()
+        #expect(diff["added"] as? [String] == ["p_0_42", "p_1_42", "q_2_42"])
+        #expect(diff["completed"] as? [String] == ["p_0_42"])
+        #expect(diff["failed"] as? [String] == ["p_1_42"] && diff["cancelled"] as? [String] == [])
+        #expect(try verb("diff", "-1h", "now").output.contains("added      3"))
+        #expect(try verb("diff", "now").status == 64)
+    }
+
+    @Test("results gives rows from the journal, also when the files are gone")
+    func results() throws {
+        let file = try String(contentsOfFile: data + "/final_results.csv", encoding: .utf8)
+        try FileManager.default.removeItem(atPath: data + "/final_results.csv")
+        #expect(try verb("results", "--csv").output == file)
+        #expect(try verb("results").output.contains("p_0_42        1  0.5"))
+        #expect(try verb("results", "--json").output.contains(#""result":{"y":0.5}"#))
+        #expect(try verb("results", "--phase", "q").output == "no result yet\n")
+        #expect(try verb("results", "--phase", "none").status == 1)
+        #expect(try verb("results", "--seq", "4", "--json").output == "[]\n")
+        #expect(try verb("results", "--csv", "--json").status == 64)
+    }
+
+    @Test("logs shows the latest attempt's output, or the one asked for")
+    func logs() throws {
+        #expect(try verb("logs", "p_1_42").output.contains("out\n"))
+        #expect(try verb("logs", "p_1_42", "--attempt", "1", "-f").output.contains("bad\n"))
+        let none = try verb("logs", "q_2_42")
+        #expect(none.status == 1 && none.errors.contains("never assigned"))
+        #expect(try verb("logs", "p_1_42", "--attempt", "9").status == 1)
+    }
+
+    @Test("wait ends when nothing can go on: 0 if all are complete, else 1")
+    func wait() throws {
+        #expect(try verb("wait", "p_0_42").status == 0)
+        let all = try verb("wait")
+        #expect(all.status == 1)
+        #expect(all.output == "1/3 complete\np_1_42: failed\nq_2_42: pending, waits for p\n")
+        #expect(try verb("wait", "--phase", "p").status == 1)
+        #expect(try verb("wait", "nobody").status == 1)
+        #expect(try verb("retry", "p_1_42").status == 0)
+        let early = try verb("wait", "p_1_42", "--timeout", "100ms")
+        #expect(early.status == 1 && early.errors.contains("not done after 100ms"))
+    }
+
+    @Test("wait sees a running manager complete its task; verbs with a running manager read the same files")
+    func waitForManager() throws {
+        #expect(try verb("retry", "p_1_42").status == 0)
+        let manager = try RunningManager(data)
+        let waiting = Process()
+        waiting.executableURL = RunningManager.binary
+        waiting.arguments = ["wait", "p_1_42", "--timeout", "30s", "--data-dir", data]
+        waiting.standardOutput = FileHandle.nullDevice
+        try waiting.run()
+        _ = try HTTPCaller.call(manager.http, "POST", "/claims", #"{"worker":"w"}"#)
+        #expect(waiting.isRunning)
+        let done = #"{"worker":"w","attempt":3,"result":{"y":1}}"#
+        #expect(try HTTPCaller.call(manager.http, "POST", "/tasks/p_1_42/complete", done).status == 200)
+        waiting.waitUntilExit()
+        #expect(waiting.terminationStatus == 0)
+        #expect(try verb("results", "--csv").output.contains("p_1_42,3,p,42,2,1"))
+        #expect(try verb("status", "--json").object()["complete"] as? Int == 2)
+        #expect(manager.stop() == 0)
+    }
+
+    @Test("every verb explains itself with an example")
+    func help() throws {
+        let help = try VerbRun(["--help"]).output
+        let verbs = help.split(separator: "\n").drop { !$0.hasPrefix("SUBCOMMANDS") }.dropFirst()
+            .prefix { $0.hasPrefix("  ") && !$0.hasPrefix("  See") }
+            .filter { !$0.hasPrefix("   ") }.compactMap { $0.split(separator: " ").first.map(String.init) }
+        #expect(verbs.contains("submit") && verbs.contains("why"))
+        for verb in verbs {
+            let text = try VerbRun([verb, "--help"]).output
+            #expect(text.contains("Example"), "\(verb)")
+            #expect(text.contains("manager \(verb)"), "\(verb)")
+        }
+    }
+}
