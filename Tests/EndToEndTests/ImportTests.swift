@@ -163,4 +163,21 @@ struct ImportTests {
         #expect(tasks["never"]?["assigned_at"] as? String == "2025-03-30T01:30:00.000000Z")
         #expect(tasks["summer"]?["assigned_at"] as? String == "2025-07-01T10:00:00.500000Z")
     }
+
+    @Test("a sweep file adds only the points that the old manager did not have, and counts on")
+    func sweepAfterImport() throws {
+        func task(_ x: Int, _ config: String) -> String {
+            #""p_\#(x)_42":{"task_id":"p_\#(x)_42","phase":"p","config":\#(config),"seed":42,"status":"pending"}"#
+        }
+        try put(
+            #"{"tasks":{\#(task(0, #"{"seed": 42, "x": 1}"#)),\#(task(1, #"{"x": 2.0, "seed": 42}"#))},"assigned_tasks":{}}"#
+        )
+        let sweep = scratch.path + "/sweep.yaml"
+        try "p:\n  combinations:\n    - seed: [42]\n    - x: [1, 2, 3]\n".write(
+            toFile: sweep, atomically: true, encoding: .utf8)
+        let manager = try RunningManager(data, ["--config", sweep])
+        #expect(manager.stop() == 0)
+        let tasks = try #require(try DataFiles.object(stateFile)["tasks"] as? [String: Any])
+        #expect(Set(tasks.keys) == ["p_0_42", "p_1_42", "p_2_42"])
+    }
 }

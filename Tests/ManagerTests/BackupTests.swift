@@ -122,6 +122,30 @@ struct BackupTests {
         #expect(refusal() == nil)
     }
 
+    @Test("where older history was discarded, the state begins with the baseline")
+    func baseline() throws {
+        try SampleData.make(scratch.path, tasks: 3)
+        let offline = try SampleData.open(data)
+        _ = try offline.processor.writer.compact()
+        try offline.close()
+        try SampleData.make(scratch.path, tasks: 2, from: 3)
+        let whole = StateEncoder.bytes(try SampleData.state(scratch.path))
+        let names = try data.journal.segments()
+        #expect(names.count == 2)
+        let last = names[1].first.previous
+        let state = try Replay.state(at: .position(last), in: data.journal).state
+        let path = "\(data.journalPath)/baseline-\(last).json.gz"
+        let bytes = gzipMember(StateEncoder.bytes(state))
+        try writeAll(bytes, to: try LocalFileSystem().open(path, .createNew), at: 0)
+        // With all of the history there, a baseline is only kept.
+        #expect(StateEncoder.bytes(try SampleData.state(scratch.path)) == whole)
+        try LocalFileSystem().remove(data.journal.path(of: names[0]))
+        try LocalFileSystem().remove(data.stateFile)
+        #expect(StateEncoder.bytes(try SampleData.state(scratch.path)) == whole)
+        try flip(path)
+        #expect(throws: StartFailure.self) { _ = try SampleData.state(scratch.path) }
+    }
+
     @Test("a name that is no backup's is passed over")
     func names() {
         #expect(BackupFile("manager_state-00000000000000000042-20261103T140500Z.json.gz")?.position == LogPosition(42))
