@@ -21,7 +21,7 @@ struct WorkerTests {
         [
             "sh", "-c",
             "echo \"$MANAGER_TASK_ID $MANAGER_ATTEMPT $$\" >> \(own)/ran.txt; sleep \(seconds); "
-                + "echo '{\"value\":1}' > \"$MANAGER_RESULT_FILE\"",
+                + "echo '{{\"value\":1}}' > \"$MANAGER_RESULT_FILE\"",
         ]
     }
 
@@ -47,7 +47,9 @@ struct WorkerTests {
         let path = own + "/ran.txt"
         guard FileManager.default.fileExists(atPath: path) else { return [] }
         let bytes = try readWholeFile(path, on: LocalFileSystem())
-        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map {
+            $0.split(separator: " ").map(String.init)
+        }
     }
 
     private func wait(_ what: String, seconds: Double = 60, until holds: () throws -> Bool) throws {
@@ -56,6 +58,18 @@ struct WorkerTests {
             try #require(Date() < deadline, "waited for \(what)")
             usleep(20_000)
         }
+    }
+
+    /// Whether a process lives; one that has ended and was not reaped does not.
+    private func isRunning(_ pid: Int32) throws -> Bool {
+        let path = "/proc/\(pid)/stat"
+        guard FileManager.default.fileExists(atPath: path), let bytes = FileManager.default.contents(atPath: path)
+        else {
+            return false
+        }
+        let text = String(decoding: bytes, as: UTF8.self)
+        guard let name = text.lastIndex(of: ")") else { return false }
+        return !text[name...].hasPrefix(") Z")
     }
 
     private func complete(_ client: LineClient) -> Int {
@@ -75,7 +89,8 @@ struct WorkerTests {
         try wait("two programs that run") { try ran().count >= complete(client) + 2 }
         kill(first.processIdentifier, SIGKILL)
         first.waitUntilExit()
-        let second = try startWorker(manager.workers, ["--slots", "2", "--exit-when-idle", "1s"], program(seconds: 0.1))
+        let second = try startWorker(
+            manager.workers, ["--slots", "2", "--exit-when-idle", "1s"], program(seconds: 0.1))
         try wait("all ends") { complete(client) == 8 }
         second.waitUntilExit()
         #expect(second.terminationStatus == 0)
@@ -87,7 +102,7 @@ struct WorkerTests {
         #expect(Set(rows.map { $0.prefix { $0 != "," } }).count == 8)
         for run in try ran() {
             let pid = try #require(Int32(run[2]))
-            #expect(kill(pid, 0) != 0, "process \(pid) of \(run[0]) is left")
+            #expect(try !isRunning(pid), "process \(pid) of \(run[0]) is left")
         }
         #expect(try FileManager.default.contentsOfDirectory(atPath: own + "/.outbox/w") == ["lock"])
     }

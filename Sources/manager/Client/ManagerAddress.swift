@@ -51,11 +51,13 @@ struct ManagerAddress: Sendable, Equatable, CustomStringConvertible {
             throw ConnectionFailure(description: "cannot ask \(url): \(error)")
         }
         guard let endpoint = Self.workerAddress(bytes) else {
-            throw ConnectionFailure(description: "\(url) names no address for workers: is it started with --worker-listen?")
+            throw ConnectionFailure(
+                description: "\(url) names no address for workers: is it started with --worker-listen?")
         }
         // One that listens everywhere, or only tells its own machine's name for itself, is reached where HTTP is.
         let isEverywhere = ["0.0.0.0", "::"].contains(endpoint.host)
-        return isEverywhere ? Endpoint("\(host.contains(":") ? "[\(host)]" : host):\(endpoint.port)") ?? endpoint : endpoint
+        return isEverywhere
+            ? Endpoint("\(host.contains(":") ? "[\(host)]" : host):\(endpoint.port)") ?? endpoint : endpoint
     }
 
     private static func workerAddress(_ json: [UInt8]) -> Endpoint? {

@@ -113,7 +113,8 @@ actor LocalWorker {
         guard settings.budget?.take() ?? true else { return retireAfterClaim() }
         do throws(WorkerPortError) {
             let tasks = try await port.claim(
-                worker: settings.name, count: 1, wait: min(settings.claimWait, settings.idleLimit ?? settings.claimWait),
+                worker: settings.name, count: 1,
+                wait: min(settings.claimWait, settings.idleLimit ?? settings.claimWait),
                 heartbeat: settings.heartbeat)
             precondition(tasks.count <= 1, "the manager gave \(tasks.count) tasks where one was asked for")
             if tasks.isEmpty {

@@ -5,8 +5,9 @@
 /// claiming ─task─► running ─end─► keeping ─► delivering ─answer─► forgetting ─► claiming …
 ///    └─none, unavailable─► pausing ─►┘                └─unavailable─► pausing ─► delivering
 /// ```
-/// Retiring takes nothing new and finishes what it has. Draining takes nothing new either: a claim is called off, a program is stopped and its task given back, and what stands
-/// to be delivered is tried a few times more; what the manager then still has not taken stays in the outbox.
+/// Retiring takes nothing new and finishes what runs. Draining takes nothing new either: a claim is called off, a program
+/// is stopped and its task given back, and what stands to be delivered is tried a few times more; what the manager then
+/// still has not taken stays in the outbox.
 struct WorkerState: Sendable {
     /// Where the slot stands.
     enum Phase: Sendable, Equatable {
