@@ -149,6 +149,7 @@ struct Startup {
         var state = base
         var owed: [(task: String, attempt: UInt32, result: [UInt8], position: LogPosition)] = []
         var failure: StartFailure?
+        var extended: [ExtendedRows.Wanted] = []
         results.writeOwed([], outputDirectories: base.outputDirectories)
         func writeOwed() {
             let rows = owed.compactMap { results.owe($0.task, $0.attempt, $0.result, $0.position, state) }
@@ -166,6 +167,9 @@ struct Startup {
                             (String(decoding: event.task, as: UTF8.self), event.attempt, Array(result), line.position))
                         if owed.count >= 10_000 { writeOwed() }
                     }
+                    if event.kind == .extended, let wanted = ExtendedRows.Wanted(event, state) {
+                        extended.append(wanted)
+                    }
                 } catch {
                     failure = StartFailure("seq \(line.position): \(error)")
                     return false
@@ -175,6 +179,9 @@ struct Startup {
         } catch { throw StartFailure(error) }
         if let failure { throw failure }
         if !owed.isEmpty { writeOwed() }
+        do throws(JournalError) {
+            try ExtendedRows(journal: data.journal, results: results).write(extended, at: state.position, state)
+        } catch { throw StartFailure(error) }
         return state
     }
 }
