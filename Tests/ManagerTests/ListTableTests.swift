@@ -24,6 +24,14 @@ struct ListTableTests {
                 """)
     }
 
+    @Test("empty fields at a line's end leave no spaces")
+    func emptyFields() {
+        var table = ListTable([.init(title: "a"), .init(title: "b", isRight: true), .init(title: "c")])
+        table.add(["x", "", ""])
+        table.add(["", "", "y"])
+        #expect(table.text(width: nil, hasColours: false) == "a  b  c\nx\n      y\n")
+    }
+
     @Test("a narrow terminal shortens what may be shortened, and no line is wider")
     func narrow() {
         let text = table().text(width: 22, hasColours: false)
