@@ -82,6 +82,25 @@ struct ActingVerbTests {
         #expect(all.split(separator: "\n").count == 2)
     }
 
+    @Test("power lost after a complete task was extended: the next start writes its row to the new directory, once")
+    func extendedThenCrash() throws {
+        let sweep = try write("s.yaml", "p:\n  combinations:\n    - a: [1]\n")
+        let program = ["--", "sh", "-c", #"echo '{{"y":5}}' > "$MANAGER_RESULT_FILE""#]
+        #expect(try VerbRun(["run", sweep, "--data-dir", data] + program).status == 0)
+        let saved = try String(contentsOfFile: data + "/manager_state.json", encoding: .utf8)
+        _ = try write("s.yaml", "defaults: {output_dir: more}\np:\n  combinations:\n    - a: [1]\n")
+        #expect(try verb("submit", sweep).status == 0)
+        // As if the row and the newer state had not reached the disk.
+        try FileManager.default.removeItem(atPath: data + "/more")
+        try saved.write(toFile: data + "/manager_state.json", atomically: true, encoding: .utf8)
+        for _ in 0..<2 {
+            let manager = try RunningManager(data)
+            #expect(manager.stop() == 0)
+            let row = try String(contentsOfFile: data + "/more/final_results.csv", encoding: .utf8)
+            #expect(row == "task_id,attempt,phase,seed,a,y\np_0_42,1,p,42,1,5\n")
+        }
+    }
+
     @Test(
         "submit takes JSON lines from a file and from standard input, and all or nothing of them",
         arguments: Side.allCases)

@@ -83,4 +83,26 @@ struct EventStreamTests {
         }
         #expect(status == 200)
     }
+
+    @Test("a client that leaves in the middle of a long answer harms nobody")
+    func leaving() throws {
+        let manager = try RunningManager(scratch.path)
+        let config = String(repeating: "x", count: 1_000_000)
+        for round in 0..<3 {
+            let tasks = (0..<7).map { #"{"task_id":"t\#(round)-\#($0)","phase":"p","config":{"a":"\#(config)"}}"# }
+            let added = try HTTPCaller.call(manager.http, "POST", "/tasks", "[\(tasks.joined(separator: ","))]")
+            try #require(added.status == 200)
+        }
+        for path in ["/events", "/events?follow=true", "/tasks?limit=10000"] {
+            let leaving = try HTTPCaller(manager.http)
+            leaving.send("GET", path)
+            #expect(leaving.head().status == 200)
+            leaving.shut()
+        }
+        for _ in 0..<20 {
+            #expect(try HTTPCaller.call(manager.http, "GET", "/status").status == 200)
+            usleep(10_000)
+        }
+        #expect(manager.stop() == 0)
+    }
 }

@@ -40,6 +40,7 @@ struct HTTPTests {
         let other = try post("/tasks", "[\(task("c")),\(task("a", #","seed":1"#))]")
         #expect(other.status == 409)
         #expect(other.headers["content-type"] == "application/problem+json")
+        #expect(other["title"] as? String == "Conflict" && other["status"] as? Int == 409)
         #expect((other["detail"] as? String)?.contains("task a") == true)
         #expect(try get("/tasks/c").status == 404)
         for bad in [#"{"task_id":"a/b","phase":"p","config":{}}"#, #"{"task_id":"d","phase":"p"}"#, "{", "[1]"] {

@@ -65,9 +65,13 @@ struct ListTable {
             let padding = String(repeating: " ", count: widths[index] - text.count)
             let shown = hasColours ? cell.colour.map { "\u{1B}[\($0)m\(text)\u{1B}[0m" } ?? String(text) : String(text)
             // Spaces at a line's end are left out.
-            line += owed
-            line += columns[index].isRight ? padding + shown : shown
+            let gap = owed
             owed = (columns[index].isRight ? "" : padding) + String(repeating: " ", count: Self.gap)
+            if text.isEmpty {
+                owed = gap + padding + String(repeating: " ", count: Self.gap)
+            } else {
+                line += gap + (columns[index].isRight ? padding + shown : shown)
+            }
         }
         return line + "\n"
     }

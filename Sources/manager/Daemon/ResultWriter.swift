@@ -24,10 +24,17 @@ final class ResultWriter: Sendable {
         var queue: [Waiting] = []
         /// Rows that a full disk or an error left unwritten.
         var late: [OwedRow] = []
-        /// Positions of rows that are not written yet.
-        var unwritten: Set<UInt64> = []
+        /// Positions of rows that are not written yet, with how many there are.
+        var unwritten: [UInt64: Int] = [:]
         var isClosed = false
         var isRunning = true
+
+        mutating func owe(_ position: LogPosition) { unwritten[position.rawValue, default: 0] += 1 }
+
+        mutating func settle(_ position: LogPosition) {
+            guard let count = unwritten[position.rawValue] else { return }
+            unwritten[position.rawValue] = count > 1 ? count - 1 : nil
+        }
     }
 
     private let state = Mutex(State())
@@ -50,13 +57,19 @@ final class ResultWriter: Sendable {
         -> OwedRow?
     {
         guard let context = state.resultContext(of: task) else { return nil }
-        self.state.withLock { _ = $0.unwritten.insert(position.rawValue) }
+        self.state.withLock { $0.owe(position) }
         return OwedRow(
             position: position,
             row: ResultRow(
                 task: task, attempt: Int(attempt), phase: context.phase, seed: context.seed, config: context.config,
                 result: result, outputDirectories: context.directories))
     }
+
+    /// Notes that something is owed by an event before it is known what: no snapshot passes it until `settle`.
+    func expect(_ position: LogPosition) { state.withLock { $0.owe(position) } }
+
+    /// What was expected is known now, and owed by itself where it is not written.
+    func settle(_ position: LogPosition) { state.withLock { $0.settle(position) } }
 
     /// Writes a row whose event is durable, then calls `done`.
     func write(_ owed: OwedRow, done: @escaping @Sendable () -> Void) {
@@ -66,7 +79,7 @@ final class ResultWriter: Sendable {
 
     /// True when every row up to the position is written.
     func isWritten(upTo position: LogPosition) -> Bool {
-        state.withLock { !$0.unwritten.contains { $0 <= position.rawValue } }
+        state.withLock { !$0.unwritten.keys.contains { $0 <= position.rawValue } }
     }
 
     /// Writes what may be owed after a start, leaving alone what stands already. On the calling thread, before any
@@ -82,7 +95,7 @@ final class ResultWriter: Sendable {
             let owed = Set(outcome.owed)
             for (index, row) in rows.enumerated() {
                 let isOwed = owed.contains(index)
-                if isOwed { state.late.append(row) } else { state.unwritten.remove(row.position.rawValue) }
+                if isOwed { state.late.append(row) } else { state.settle(row.position) }
             }
         }
         wake.open()
@@ -134,7 +147,7 @@ final class ResultWriter: Sendable {
                 if owed.contains(index) {
                     state.late.append(row)
                 } else {
-                    state.unwritten.remove(row.position.rawValue)
+                    state.settle(row.position)
                 }
             }
         }

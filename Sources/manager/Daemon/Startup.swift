@@ -129,6 +129,7 @@ struct Startup {
         var owed: [(task: String, attempt: UInt32, result: [UInt8], position: LogPosition)] = []
         var owedBytes = 0
         var failure: StartFailure?
+        var extended: [ExtendedRows.Wanted] = []
         results.writeOwed([], outputDirectories: base.outputDirectories)
         func writeOwed() {
             let rows = owed.compactMap { results.owe($0.task, $0.attempt, $0.result, $0.position, state) }
@@ -149,6 +150,9 @@ struct Startup {
                         // Each round looks through the files for rows that stand there already: few, large rounds.
                         if owedBytes >= Self.owedRoundBytes { writeOwed() }
                     }
+                    if event.kind == .extended, let wanted = ExtendedRows.Wanted(event, state) {
+                        extended.append(wanted)
+                    }
                 } catch {
                     failure = StartFailure("seq \(line.position): \(error)")
                     return false
@@ -158,6 +162,9 @@ struct Startup {
         } catch { throw StartFailure(error) }
         if let failure { throw failure }
         if !owed.isEmpty { writeOwed() }
+        do throws(JournalError) {
+            try ExtendedRows(journal: data.journal, results: results).write(extended, at: state.position, state)
+        } catch { throw StartFailure(error) }
         return state
     }
 }

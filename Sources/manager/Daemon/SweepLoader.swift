@@ -20,7 +20,8 @@ struct SweepLoader {
     func load(_ sweeps: [SweepFile], actor: String?) throws(Rejection) -> Loaded {
         var loaded = Loaded()
         var refused: Rejection?
-        var extendedComplete: [(task: String, directory: String)] = []
+        var extended: [ExtendedRows.Wanted] = []
+        var position = LogPosition.zero
         processor.core.withLock { core in
             let state = core.state
             var known: [PointKey: Int] = [:]
@@ -46,7 +47,9 @@ struct SweepLoader {
                     if !more.isEmpty {
                         events.append(.extended(task: point.id, outputDirectories: more))
                         loaded.extended += 1
-                        if point.isComplete { extendedComplete += more.map { (point.id, $0) } }
+                        if point.isComplete {
+                            extended.append(ExtendedRows.Wanted(task: point.id, directories: more))
+                        }
                     }
                     continue
                 }
@@ -62,39 +65,19 @@ struct SweepLoader {
             loaded.gone = known.keys.count { !seen.contains($0) }
             do throws(Rejection) {
                 if loaded.added > 0 { try processor.admit(bytes: min(events.count * 512, 32 << 20), core) }
-                processor.append(events, actor: actor, &core, false)
+                position = processor.append(events, actor: actor, &core, false)
+                // From now on no snapshot passes the rows that complete tasks owe to their new directories.
+                if !extended.isEmpty { processor.results.expect(position) }
             } catch { refused = error }
         }
         if let refused { throw refused }
-        try writeRows(extendedComplete)
-        return loaded
-    }
-
-    /// A complete task's row goes to a new directory too: its result stands in the journal.
-    private func writeRows(_ wanted: [(task: String, directory: String)]) throws(Rejection) {
-        guard !wanted.isEmpty else { return }
-        let position = processor.snapshot.position
+        guard !extended.isEmpty else { return loaded }
+        defer { processor.results.settle(position) }
         processor.writer.waitUntilDurable(position)
-        let tasks = Dictionary(grouping: wanted, by: \.task)
-        var rows: [String: (attempt: UInt32, result: [UInt8])] = [:]
         do throws(JournalError) {
-            try LogReader(data.journal, prefetching: true).forEach { line throws(JournalError) in
-                let event: EventView
-                do throws(EventError) { event = try EventView(line.body) } catch { return true }  // replayed before
-                guard let result = event.result else { return true }
-                let task = String(decoding: event.task, as: UTF8.self)
-                if tasks[task] != nil { rows[task] = (event.attempt, Array(result)) }
-                return true
-            }
+            try ExtendedRows(journal: data.journal, results: processor.results).write(
+                extended, at: position, processor.snapshot)
         } catch { throw Rejection(.busy, error.description) }
-        let state = processor.snapshot
-        for (task, found) in rows {
-            guard let context = state.resultContext(of: task) else { continue }
-            let row = ResultRow(
-                task: task, attempt: Int(found.attempt), phase: context.phase, seed: context.seed,
-                config: context.config, result: found.result, outputDirectories: (tasks[task] ?? []).map(\.directory),
-                isForDataDirectory: false)
-            processor.results.writeOwed([OwedRow(position: position, row: row)], outputDirectories: [])
-        }
+        return loaded
     }
 }

@@ -18,13 +18,15 @@ final class ChunkBridge: Sendable {
 
     private let source: AsyncThrowingStream<[UInt8], any Error>.Continuation
     private let overdueSource: AsyncStream<Void>.Continuation
-    private let credits = DispatchSemaphore(value: ChunkBridge.depth)
+    private let credits = DispatchSemaphore(value: 0)
     private let isAbandoned = Mutex(false)
     private let patience: Duration
 
     /// `patience`: how long a client may take nothing.
     init(patience: Duration) {
         self.patience = patience
+        // Not as its first value: a semaphore that ends below that one ends the program.
+        for _ in 0..<Self.depth { credits.signal() }
         (chunks, source) = AsyncThrowingStream.makeStream()
         (overdue, overdueSource) = AsyncStream.makeStream()
     }

@@ -15,7 +15,7 @@ enum ProblemTable {
         switch error {
         case let problem as Problem: problem
         case let rejection as Rejection:
-            Problem(HTTPResponse.Status(integerLiteral: rejection.status), rejection.detail)
+            Problem(status(rejection), rejection.detail)
         case let json as JSONError: Problem(.badRequest, "the body is not what is due here: \(json)")
         case let sweep as SweepError: Problem(.badRequest, sweep.description)
         case let text as MomentText.Malformed: Problem(.badRequest, text.description)
@@ -26,6 +26,19 @@ enum ProblemTable {
         case let error as JournalError: Problem(.internalServerError, error.description)
         case let error as FileError: Problem(.internalServerError, error.description)
         default: nil
+        }
+    }
+
+    /// A refusal's status, with its name.
+    private static func status(_ rejection: Rejection) -> HTTPResponse.Status {
+        switch rejection.status {
+        case 400: .badRequest
+        case 404: .notFound
+        case 409: .conflict
+        case 413: .contentTooLarge
+        case 503: .serviceUnavailable
+        case 507: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
+        case let other: preconditionFailure("a refusal has no status \(other)")
         }
     }
 

@@ -42,6 +42,7 @@ struct TaskRoutes: Sendable {
         var request = request
         let body = try await BodyRules.bytes(&request, BodyRules.yaml)
         let sweep = try SweepFile(yaml: body, name: RouteSet.text(request, "name") ?? "the body")
+        do throws(VerbFailure) { try SweepCommandCheck.check(sweep) } catch { throw Problem(.badRequest, error.text) }
         let actor = RouteSet.actor(request)
         let loader = SweepLoader(processor: loaded.processor, data: loaded.data)
         let outcome = await onThread(named: "sweep") {
