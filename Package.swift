@@ -52,7 +52,7 @@ let package = Package(
         .executableTarget(
             name: "manager",
             dependencies: [
-                "EventLog", "Projections",
+                "EventLog", "Projections", "CScan",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),

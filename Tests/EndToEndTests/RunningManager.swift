@@ -1,6 +1,7 @@
 import EventLog
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// The real binary, started on a directory of a test's own.
@@ -28,19 +29,16 @@ final class RunningManager {
         process.standardError = FileHandle.nullDevice
         try process.run()
         let lock = directory + "/journal/lock"
-        let deadline = Date().addingTimeInterval(seconds)
-        while true {
-            let text = try Self.text(lock)
-            if text.contains("\"pid\":\(process.processIdentifier),"), let tcp = Self.port("tcp", text),
-                let http = Self.port("http", text)
-            {
-                self.workers = tcp
-                self.http = "http://127.0.0.1:\(http)"
-                return
-            }
-            try #require(process.isRunning && Date() < deadline, "the manager did not start: \(text)")
-            usleep(20_000)
+        let process = process
+        let pid = "\"pid\":\(process.processIdentifier),"
+        var line = ""
+        _ = try eventuallyBlocking(within: .seconds(seconds)) {
+            line = try Self.text(lock)
+            return line.contains(pid) && line.contains("127.0.0.1:") || !process.isRunning
         }
+        let ports = line.contains(pid) ? (Self.port("tcp", line), Self.port("http", line)) : (nil, nil)
+        workers = try #require(ports.0, "the manager did not start: \(line)")
+        http = "http://127.0.0.1:\(try #require(ports.1))"
     }
 
     deinit { if process.isRunning { kill() } }

@@ -1,6 +1,5 @@
 import EventLog
 import Foundation
-import Synchronization
 import TestSupport
 import Testing
 
@@ -45,21 +44,25 @@ struct ServeTests {
     )
     func killUnderLoad(seed: UInt64) throws {
         var random = SeededGenerator(seed)
-        let acknowledged = Mutex<(added: Set<String>, completed: Set<String>)>(([], []))
+        let acknowledged = Acknowledged()
         for round in 0..<4 {
             let manager = try RunningManager(scratch.path, ["--segment-bytes", "20000"])
             let port = manager.workers
-            let threads = (0..<4).map { index in
-                let thread = Thread { Self.work(round, index, port, acknowledged) }
-                thread.start()
-                return thread
+            let ended = DispatchGroup()
+            for index in 0..<4 {
+                ended.enter()
+                Thread.detachNewThread {
+                    Self.work(round, index, port, acknowledged)
+                    ended.leave()
+                }
             }
-            usleep(UInt32.random(in: 150_000...500_000, using: &random))
+            // Killed in the middle of whatever the four are at when so many more transitions were acknowledged.
+            #expect(acknowledged.wait(forMore: Int.random(in: 20...400, using: &random)), "seed \(seed)")
             manager.kill()
-            while !threads.allSatisfy(\.isFinished) { usleep(1000) }
+            ended.wait()
             let (status, state) = try RunningManager.verb("replay", "--data-dir", scratch.path)
             #expect(status == 0, "seed \(seed), round \(round)")
-            let known = acknowledged.withLock { $0 }
+            let known = acknowledged.all
             for id in known.added { #expect(state.contains("\"task_id\":\"\(id)\""), "seed \(seed): \(id) is lost") }
             let complete = try Self.complete(in: state)
             #expect(known.completed.subtracting(complete).isEmpty, "seed \(seed), round \(round)")
@@ -71,22 +74,19 @@ struct ServeTests {
         let rows = try String(contentsOfFile: scratch.path + "/final_results.csv", encoding: .utf8)
             .split(separator: "\n").dropFirst().map { String($0.prefix { $0 != "," }) }
         #expect(Set(rows).count == rows.count, "seed \(seed): a row stands twice")
-        #expect(acknowledged.withLock { $0.completed }.subtracting(rows).isEmpty, "seed \(seed): a row is missing")
+        #expect(acknowledged.all.completed.subtracting(rows).isEmpty, "seed \(seed): a row is missing")
         #expect(try RunningManager.verb("verify", "--data-dir", scratch.path).status == 0)
     }
 
     /// Adds, claims and completes until the manager goes; notes what was acknowledged.
-    private static func work(
-        _ round: Int, _ index: Int, _ port: UInt16,
-        _ acknowledged: borrowing Mutex<(added: Set<String>, completed: Set<String>)>
-    ) {
+    private static func work(_ round: Int, _ index: Int, _ port: UInt16, _ acknowledged: Acknowledged) {
         guard let client = try? LineClient(port: port) else { return }
         for turn in 0..<100_000 {
             let id = "r\(round)-c\(index)-\(turn)"
             guard client.ask(#"{"type":"add","tasks":[{"task_id":"\#(id)","phase":"p","config":{}}]}"#) != nil else {
                 return
             }
-            acknowledged.withLock { _ = $0.added.insert(id) }
+            acknowledged.add(id)
             guard let claim = client.ask(#"{"type":"claim","worker_id":"w\#(index)"}"#),
                 let task = value("task_id", claim), let attempt = number(after: "\"attempt\":", claim)
             else { return }
@@ -94,7 +94,7 @@ struct ServeTests {
                 #"{"type":"complete","worker_id":"w\#(index)","items":[{"task_id":"\#(task)","attempt":\#(attempt),"result":{"y":1}}]}"#
             )
             guard done?.contains(#""ok":true"#) == true else { return }
-            acknowledged.withLock { _ = $0.completed.insert(task) }
+            acknowledged.complete(task)
         }
     }
 

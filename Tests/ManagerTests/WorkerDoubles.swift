@@ -22,6 +22,7 @@ final class ScriptedPort: WorkerPort {
         var deliveries: [Delivery] = []
         var stopped: Set<AttemptReference> = []
         var heartbeats = 0
+        var waitingHeartbeats: [AsyncStream<Void>.Continuation] = []
         var onDelivery: (@Sendable (Delivery) -> Void)?
     }
 
@@ -40,7 +41,12 @@ final class ScriptedPort: WorkerPort {
     /// The next deliveries are answered by these, one each; then all are taken.
     func answerDeliveries(_ answers: [DeliveryAnswer]) { state.withLock { $0.answers = answers } }
     /// From now on heartbeats of this attempt are told to stop.
-    func stop(_ reference: AttemptReference) { state.withLock { _ = $0.stopped.insert(reference) } }
+    func stop(_ reference: AttemptReference) {
+        state.withLock { state in
+            state.stopped.insert(reference)
+            for heartbeat in state.waitingHeartbeats { heartbeat.yield() }
+        }
+    }
     /// Called in every delivery, before its answer.
     func onDelivery(_ body: @escaping @Sendable (Delivery) -> Void) { state.withLock { $0.onDelivery = body } }
 
@@ -49,13 +55,11 @@ final class ScriptedPort: WorkerPort {
     ) async throws(WorkerPortError) -> [ClaimedTask] {
         let error = state.withLock { state in state.claimErrors.isEmpty ? nil : state.claimErrors.removeFirst() }
         if let error { throw error }
-        let end = ContinuousClock.now + wait
-        while true {
-            let task = state.withLock { state in state.tasks.isEmpty ? nil : state.tasks.removeFirst() }
-            if let task { return [task] }
-            if ContinuousClock.now >= end { return [] }
-            do { try await Task.sleep(for: .milliseconds(5)) } catch { return [] }
-        }
+        let task = state.withLock { state in state.tasks.isEmpty ? nil : state.tasks.removeFirst() }
+        if let task { return [task] }
+        // No task comes later: the whole wait passes, unless the claim is called off.
+        do { try await Task.sleep(for: wait) } catch { return [] }
+        return []
     }
 
     func complete(
@@ -71,15 +75,23 @@ final class ScriptedPort: WorkerPort {
     }
 
     func heartbeat(worker: String, attempts: [AttemptReference], wait: Duration) async -> [HeartbeatAnswer] {
-        state.withLock { $0.heartbeats += 1 }
-        let end = ContinuousClock.now + wait
-        while true {
-            let answers = state.withLock { state in
-                attempts.map { state.stopped.contains($0) ? HeartbeatAnswer.stop : .goOn }
-            }
-            if answers.contains(.stop) || ContinuousClock.now >= end { return answers }
-            do { try await Task.sleep(for: .milliseconds(5)) } catch { return answers }
+        let (signs, sign) = AsyncStream<Void>.makeStream()
+        state.withLock { state in
+            state.heartbeats += 1
+            state.waitingHeartbeats.append(sign)
         }
+        func answers() -> [HeartbeatAnswer] {
+            state.withLock { state in attempts.map { state.stopped.contains($0) ? .stop : .goOn } }
+        }
+        let timer = Task {
+            // Cancelled: the stop came first.
+            do { try await Task.sleep(for: wait) } catch {}
+            sign.finish()
+        }
+        defer { timer.cancel() }
+        // Ends by the timer, or when the calling task is cancelled.
+        if !answers().contains(.stop) { for await _ in signs where answers().contains(.stop) { break } }
+        return answers()
     }
 
     private func take(_ delivery: Delivery) -> DeliveryAnswer {
@@ -172,16 +184,6 @@ func benchTask(
         id: id, phase: "p", config: Array(config.utf8), seed: Array("42".utf8), outputDirectory: "results_p",
         outputDirectories: ["results_p"], attempt: attempt, timeoutSeconds: nil, command: command,
         workingDirectory: nil)
-}
-
-/// Waits until the condition holds; false when it does not within a minute.
-func eventually(_ condition: () throws -> Bool) async throws -> Bool {
-    let end = ContinuousClock.now + .seconds(60)
-    while ContinuousClock.now < end {
-        if try condition() { return true }
-        try await Task.sleep(for: .milliseconds(5))
-    }
-    return try condition()
 }
 
 /// True while a process with this id runs.

@@ -1,6 +1,7 @@
 import EventLog
 import Glibc
 import Subprocess
+import TestSupport
 import Testing
 
 @testable import manager

@@ -1,6 +1,7 @@
 import EventLog
 import Glibc
 import Projections
+import TestSupport
 import Testing
 
 @testable import manager

@@ -12,7 +12,9 @@ struct RunCommand: AsyncParsableCommand {
             "Example: manager run sweep.yaml --workers 2 -- python3 train.py --width {width_factor} --seed {seed}")
 
     @Argument(help: "The sweep file, or a pattern in quotes.") var sweep: String
-    @Option(help: "How many programs run at once.") var workers = 1
+    @Option(help: "How many programs run at once (default: 1; with --gpus one a GPU).") var workers: Int?
+    @Option(help: "GPUs to use, such as 0,1: locked in .gpu_locks/; each program sees its own (CUDA_VISIBLE_DEVICES).")
+    var gpus: String?
     @OptionGroup var dataOptions: DataOptions
     @Option(help: "The size at which a journal segment is sealed.") var segmentBytes = "64MiB"
     @Argument(parsing: .postTerminator, help: "The program and its arguments, with {key} for the config's values.")
@@ -20,9 +22,8 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Terminal.ending {
-            guard (1...1024).contains(workers) else {
-                throw ValidationError("--workers is \(workers), 1 to 1024 are allowed")
-            }
+            let slots: WorkerSlots
+            do { slots = try WorkerSlots(workers: workers, gpus: gpus) } catch { throw ValidationError("\(error)") }
             let data = dataOptions.data
             let logger = Terminal.logger()
             let files = try SweepReading.read([sweep], in: data, logger: logger)
@@ -31,7 +32,7 @@ struct RunCommand: AsyncParsableCommand {
                 for phase in files.flatMap(\.phases) { try CommandTemplate.validate(phase.points, fallback: command) }
             } catch { throw VerbFailure(error.description, status: 1) }
             try data.fileSystem.createDirectories(data.path)
-            let session = RunSession(data: data, sweeps: files, workers: workers, command: command, logger: logger)
+            let session = RunSession(data: data, sweeps: files, slots: slots, command: command, logger: logger)
             let isComplete = try await session.run(segmentBytes: try size())
             if !isComplete { throw ExitCode(1) }
         }
@@ -44,18 +45,50 @@ struct RunCommand: AsyncParsableCommand {
 
 /// One run of a sweep on this machine.
 ///
-/// The order of a start after a crash: programs left behind are ended; outcomes that stand in `.outbox/` are delivered;
-/// what is still assigned is lost (`worker_lost`); then the workers begin.
+/// The GPUs are claimed before anything is written to the journal, and given back when no program runs any more,
+/// however the run ends. The order of a start after a crash: programs left behind are ended; outcomes that stand in
+/// `.outbox/` are delivered; what is still assigned is lost (`worker_lost`); then the workers begin.
 struct RunSession: Sendable {
     let data: DataDirectory
     let sweeps: [SweepFile]
-    let workers: Int
+    let slots: WorkerSlots
     let command: [String]?
     let logger: Logger
 
     /// Runs to the end of the sweep; true when every task is complete.
     func run(segmentBytes: Int64) async throws -> Bool {
         let interrupted = Interruption()
+        let locks = try await takeGPUs()
+        let outcome: Result<Bool, any Error>
+        do { outcome = .success(try await work(segmentBytes, interrupted)) } catch { outcome = .failure(error) }
+        for problem in await onThread(named: "gpu-locks", { locks.release() }) {
+            logger.warning("a GPU's lock stays behind, and is taken over by the next run: \(problem)")
+        }
+        return try outcome.get()
+    }
+
+    private func takeGPUs() async throws -> GPULockSet {
+        if !slots.idleGPUs.isEmpty {
+            let idle = slots.idleGPUs.map(String.init).joined(separator: ", ")
+            logger.warning("there are fewer workers than GPUs: nothing runs on GPU \(idle)")
+        }
+        let (gpus, data) = (slots.gpus, data)
+        let taken = await onThread(named: "gpu-locks") {
+            Result {
+                let processes = ProcessTable()
+                return try GPULockSet(
+                    gpus,
+                    in: GPULockFolder(
+                        directory: data.gpuLocks, fileSystem: data.fileSystem, processes: processes,
+                        asker: try GPULockOwner.ofThisProcess(processes)))
+            }
+        }
+        do { return try taken.get() } catch let error as GPUsNotTaken {
+            throw VerbFailure(error.description, status: 1)
+        }
+    }
+
+    private func work(_ segmentBytes: Int64, _ interrupted: Interruption) async throws -> Bool {
         guard let http = Endpoint("127.0.0.1:0") else { preconditionFailure("a fixed endpoint") }
         var options = ManagerDaemon.Options(data: data, sweeps: sweeps, http: http, segmentBytes: segmentBytes)
         options.actor = CommandLineActor.name
@@ -67,22 +100,15 @@ struct RunSession: Sendable {
         let port = InProcessPort(processor: daemon.processor, host: hostName())
         try await recover(outbox, port, daemon)
         let before = daemon.processor.snapshot
-        let runner = try ProgramRunner(
-            settings: ProgramRunner.Settings(dataDirectory: data.path, command: command, host: hostName()),
-            outbox: outbox, on: data.fileSystem)
         let progress = RunProgress(
             screen: { ProgressScreen.standardOutput(environment: ProcessInfo.processInfo.environment) },
             write: { Terminal.write(Array($0.utf8)) })
-        let slots = (0..<workers).map { index in
-            LocalWorker(
-                settings: LocalWorker.Settings(name: "local\(index)"), port: port, runner: runner, outbox: outbox,
-                logger: logger)
-        }
+        let workers = try slots.slots.map { try worker($0, daemon, outbox) }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for slot in slots { group.addTask { try await slot.run() } }
+            for worker in workers { group.addTask { try await worker.run() } }
             let showing = Task { await show(progress, daemon, began) }
             await daemon.run(exitWhenDone: true, until: { interrupted.isRequested })
-            for slot in slots { slot.drain() }
+            for worker in workers { worker.drain() }
             try await group.waitForAll()
             showing.cancel()
             await showing.value
@@ -94,6 +120,19 @@ struct RunSession: Sendable {
             data: data, before: before, after: state, wallSeconds: (ContinuousClock.now - began).seconds)
         Terminal.write(Array(summary.text().utf8))
         return state.isAllComplete
+    }
+
+    private func worker(
+        _ slot: WorkerSlots.Slot, _ daemon: ManagerDaemon, _ outbox: Outbox
+    ) throws(FileError) -> LocalWorker {
+        let runner = try ProgramRunner(
+            settings: ProgramRunner.Settings(
+                dataDirectory: data.path, command: command, host: hostName(), gpu: slot.gpu),
+            outbox: outbox, on: data.fileSystem)
+        return LocalWorker(
+            settings: LocalWorker.Settings(name: slot.name),
+            port: InProcessPort(processor: daemon.processor, host: hostName(), gpu: slot.gpu), runner: runner,
+            outbox: outbox, logger: logger)
     }
 
     private func recover(_ outbox: Outbox, _ port: InProcessPort, _ daemon: ManagerDaemon) async throws {

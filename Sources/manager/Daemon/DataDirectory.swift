@@ -18,4 +18,5 @@ struct DataDirectory: Sendable {
     var journal: JournalDirectory { JournalDirectory(journalPath, on: fileSystem) }
     var lockFile: String { journalPath + "/lock" }
     var outbox: String { path + "/.outbox" }
+    var gpuLocks: String { path + "/.gpu_locks" }
 }

@@ -6,6 +6,8 @@ import Synchronization
 struct InProcessPort: WorkerPort {
     let processor: CommandProcessor
     let host: String
+    /// The GPU of the slot that asks; nil where it has none.
+    var gpu: Int?
 
     func claim(
         worker: String, count: Int, wait: Duration, heartbeat: Duration
@@ -13,6 +15,7 @@ struct InProcessPort: WorkerPort {
         var request = ManagerState.ClaimRequest(worker: worker, count: count)
         request.heartbeatSeconds = heartbeat.seconds
         request.host = host
+        request.gpu = gpu.map(Int64.init)
         let (answers, found) = AsyncStream<([ManagerState.ClaimedTask], LogPosition)>.makeStream()
         let claim: CommandProcessor.Claim
         do throws(Rejection) {

@@ -51,6 +51,20 @@ struct ProcessTable: Sendable {
         return String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
     }
 
+    /// The moment at which a process was started, to a hundredth of a second or so; nil when there is none.
+    func startTime(of pid: Int32) -> LogTime? {
+        let ticksPerSecond = sysconf(Int32(_SC_CLK_TCK))
+        guard ticksPerSecond > 0, let entry = entry(pid), let statistics = read("stat", atMostBytes: 8 << 20) else {
+            return nil
+        }
+        for line in statistics.split(separator: 0x0A) where line.starts(with: "btime ".utf8) {
+            guard let boot = Int64(String(decoding: line.dropFirst(6), as: UTF8.self)) else { return nil }
+            return LogTime(microseconds: boot * 1_000_000)
+                .advanced(bySeconds: Double(entry.startTicks) / Double(ticksPerSecond))
+        }
+        return nil
+    }
+
     /// True when the process was started with this variable at this value, and belongs to this user.
     func wasStarted(_ pid: Int32, with variable: String, _ value: String, byUser user: UInt32) -> Bool {
         guard owner(pid) == user, let environment = read("\(pid)/environ", atMostBytes: 8 << 20) else { return false }

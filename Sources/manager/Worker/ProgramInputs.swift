@@ -36,8 +36,10 @@ struct ProgramInputs: Sendable {
     ///
     /// The worker's come first, then the task's, then the contract's, a later one replacing an earlier one. A config
     /// too long for a variable is left out: the program has `MANAGER_CONFIG_FILE`. The manager's token is no
-    /// business of the programs.
-    func environment(of worker: [(name: String, value: String)], marker: String) -> [String: String?] {
+    /// business of the programs. The GPU is the one that the worker has locked, whatever the task says.
+    func environment(
+        of worker: [(name: String, value: String)], gpu: Int? = nil, marker: String
+    ) -> [String: String?] {
         var variables: [String: String?] = ["MANAGER_TOKEN": nil as String?]
         for variable in worker { variables[variable.name] = variable.value }
         for variable in task.environment { variables[variable.name] = variable.value }
@@ -52,6 +54,7 @@ struct ProgramInputs: Sendable {
         variables["MANAGER_CONFIG_FILE"] = configFile
         variables["MANAGER_RESULT_FILE"] = resultFile
         variables[Self.markerVariable] = marker
+        if let gpu { variables["CUDA_VISIBLE_DEVICES"] = String(gpu) }
         return variables
     }
 }

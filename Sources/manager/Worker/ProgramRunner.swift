@@ -17,8 +17,10 @@ struct ProgramRunner: Sendable {
         var command: [String]?
         /// The machine's name, for reports.
         var host: String
-        /// Variables that the worker adds, such as the GPU.
+        /// Variables that the worker adds.
         var environment: [(name: String, value: String)] = []
+        /// The GPU that its programs see (`CUDA_VISIBLE_DEVICES`); nil: whatever this process sees.
+        var gpu: Int?
         /// From SIGTERM to SIGKILL for a program that is stopped.
         var grace: Duration = .seconds(10)
     }
@@ -200,7 +202,8 @@ extension ProgramRunner {
         do throws(Errno) {
             return try ProgramLaunch(
                 task: task, arguments: arguments, files: files, log: log,
-                environment: inputs.environment(of: settings.environment, marker: outbox.directory))
+                environment: inputs.environment(
+                    of: settings.environment, gpu: settings.gpu, marker: outbox.directory))
         } catch { throw .descriptors(error) }
     }
 }

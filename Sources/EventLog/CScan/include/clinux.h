@@ -1,4 +1,4 @@
-// Linux calls that Swift's Glibc module leaves out because they need _GNU_SOURCE.
+// Linux calls that Swift's Glibc module leaves out: they need _GNU_SOURCE, or are variadic.
 #pragma once
 #include <stdint.h>
 
@@ -6,3 +6,7 @@
 int clinux_reserve(int descriptor, int64_t offset, int64_t bytes);
 /// Names the calling thread; at most 15 bytes.
 void clinux_name_thread(const char *name);
+/// Looks at a child without waiting and without reaping it: the kernel's own waitid, whose fifth argument (the resources
+/// used) the C library hides, while wait4 shows them and always reaps. 0: it runs; 1: it has ended, and its greatest
+/// resident set is stored; -1 with errno.
+int clinux_look_at_child(int32_t pid, int64_t *max_rss_bytes);

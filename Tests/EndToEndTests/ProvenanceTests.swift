@@ -1,0 +1,92 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Where a result comes from", .serialized) struct ProvenanceTests {
+    private let scratch: TemporaryDirectory
+
+    init() throws { scratch = try TemporaryDirectory() }
+
+    /// One way for a program to end, and what the journal is to say of it.
+    struct Ending: Sendable, CustomTestStringConvertible {
+        let name: String
+        let script: String
+        var timeout: String?
+        let type: String
+        var exitCode: Int?
+        var signal: Int?
+        var error: String?
+        var leastSeconds = 0.0
+        var testDescription: String { name }
+    }
+
+    static let endings = [
+        Ending(
+            name: "success", script: #"echo '{"y":1}' > "$MANAGER_RESULT_FILE"; sleep 0.2"#, type: "completed",
+            exitCode: 0, leastSeconds: 0.2),
+        Ending(name: "success without a result", script: "true", type: "completed", exitCode: 0),
+        Ending(
+            name: "failure", script: "echo why >&2; exit 3", type: "failed", exitCode: 3, error: "exit status 3: why"),
+        Ending(
+            name: "a result that is none", script: #"echo nonsense > "$MANAGER_RESULT_FILE""#, type: "failed",
+            exitCode: 0, error: "the result file holds no JSON object"),
+        Ending(
+            name: "a signal", script: "kill -SEGV $$; sleep 10", type: "failed", signal: 11,
+            error: "killed by signal 11 (SIGSEGV)"),
+        Ending(
+            name: "a timeout", script: "exec sleep 1000", timeout: "300ms", type: "failed", signal: 15,
+            error: "timed out after 0.3 s", leastSeconds: 0.3),
+        Ending(
+            name: "a timeout that the program answers", script: "trap 'exit 7' TERM; while :; do sleep 0.02; done",
+            timeout: "300ms", type: "failed", exitCode: 7, error: "timed out after 0.3 s", leastSeconds: 0.3),
+    ]
+
+    @Test(arguments: endings) func `the journal says what ran where, how it ended and what it used`(
+        ending: Ending
+    ) throws {
+        let timeout = ending.timeout.map { "  timeout: \($0)\n" } ?? ""
+        let run = try SweepRun("p:\n\(timeout)  max_retries: 0\n  combinations:\n    - n: [1]\n", in: scratch.path)
+        let manager = try run.start([], script: ending.script, "program")
+        let (status, said) = (manager.wait(), try manager.output())
+        #expect(status == (ending.type == "completed" ? 0 : 1), "\(said)")
+        let events = try run.events("completed") + run.events("failed")
+        let event = try #require(events.first)
+        #expect(events.count == 1)
+        #expect(event["type"] as? String == ending.type)
+        #expect(event["host"] as? String == ProcessInfo.processInfo.hostName)
+        let program = try #require(event["program"] as? String)
+        #expect(program.hasPrefix("sh -c ") && program.utf8.count <= 256)
+        #expect(event["exit_code"] as? Int == ending.exitCode)
+        #expect(event["signal"] as? Int == ending.signal)
+        #expect(event["error"] as? String == nil || event["error"] as? String != "")
+        if let error = ending.error { #expect((event["error"] as? String)?.hasPrefix(error) == true) }
+        let seconds = try #require(event["duration_s"] as? Double)
+        #expect(seconds >= ending.leastSeconds && seconds < 60)
+        let bytes = try #require(event["max_rss_bytes"] as? Int)
+        #expect(bytes > 100_000 && bytes < 1 << 30)
+        try checkFold(of: run, status: ending.type == "completed" ? "complete" : "failed", error: ending.error)
+    }
+
+    /// Folds the journal's own lines: what comes out is what the run has saved.
+    private func checkFold(of run: SweepRun, status: String, error: String?) throws {
+        let state = try #require(try run.text("manager_state.json"))
+        #expect(try RunningManager.verb("replay", "--data-dir", run.data).output == state)
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(state.utf8)) as? [String: Any])
+        let task = try #require((object["tasks"] as? [String: [String: Any]])?["p_0_42"])
+        #expect(task["status"] as? String == status)
+        if let error { #expect((task["last_error"] as? String)?.hasPrefix(error) == true) }
+    }
+
+    @Test func `what could not be started says so, with its command line and no end`() throws {
+        let run = try SweepRun(
+            "p:\n  max_retries: 0\n  command: [/no/such/program, '{n}']\n  combinations:\n    - n: [1]\n",
+            in: scratch.path)
+        #expect(try run.start([], script: "true").wait() == 1)
+        let event = try #require(try run.events("failed").first)
+        #expect(event["error"] as? String == "cannot start /no/such/program: there is no such file")
+        #expect(event["program"] as? String == "/no/such/program 1")
+        #expect(event["host"] as? String == ProcessInfo.processInfo.hostName)
+        #expect(event["exit_code"] == nil && event["signal"] == nil && event["max_rss_bytes"] == nil)
+        #expect(event["duration_s"] as? Double == 0)
+    }
+}
