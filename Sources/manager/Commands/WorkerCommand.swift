@@ -56,7 +56,7 @@ struct WorkerCommand: AsyncParsableCommand {
 
 /// One run of a worker.
 ///
-/// The order of a start: the worker's outbox is locked; programs that a worker of this name left behind are ended;
+/// The order of a start: the GPU is claimed; the worker's outbox is locked; programs that a worker of this name left behind are ended;
 /// outcomes that stand there are delivered; then the slots begin.
 struct WorkerSession: Sendable {
     let address: ManagerAddress
@@ -74,6 +74,14 @@ struct WorkerSession: Sendable {
     /// Works until it is stopped, idle for too long, or has taken its tasks.
     func run() async throws {
         let interrupted = Interruption()
+        let locks = try await GPUClaims.take(gpu.map { [$0] } ?? [], in: DataDirectory(directory))
+        let outcome: Result<Void, any Error>
+        do { outcome = .success(try await work(interrupted)) } catch { outcome = .failure(error) }
+        await GPUClaims.release(locks, logger)
+        try outcome.get()
+    }
+
+    private func work(_ interrupted: Interruption) async throws {
         let fileSystem = LocalFileSystem()
         try fileSystem.createDirectories(directory)
         let lock = try lockOutbox(fileSystem)

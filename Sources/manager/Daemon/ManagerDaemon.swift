@@ -241,7 +241,7 @@ final class ManagerDaemon: Sendable {
         var nextStale = ContinuousClock.now + .seconds(1)
         var clocks = ManagerClock.Watch(processor.clock)
         var backups = options.backupEvery.map {
-            BackupSchedule(every: $0, now: ContinuousClock.now, seals: processor.writer.sealedSegments)
+            BackupSchedule(every: $0, now: ContinuousClock.now, seals: 0)
         }
         while !stopped() {
             // A cancelled sleep is a stop that was asked for.
