@@ -185,7 +185,7 @@ final class ManagerDaemon: Sendable {
         logger.warning("\(text); events carry that time until it is past")
     }
 
-    /// The note that a start leaves of what it cut.
+    /// The note of what recovery cut.
     static func note(_ cut: OpenedJournal.Cut) -> Event {
         func json(_ text: String) -> [UInt8] {
             var out: [UInt8] = []
