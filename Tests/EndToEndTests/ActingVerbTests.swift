@@ -1,3 +1,4 @@
+import EventLog
 import Foundation
 import TestSupport
 import Testing
@@ -194,6 +195,15 @@ struct ActingVerbTests {
         #expect(gone.status == 1)
         #expect(gone.errors.contains("cannot reach the manager at http://127.0.0.1:9"))
         #expect(try VerbRun(["cancel", "a", "--url", "nonsense", "--data-dir", data]).status == 64)
+        // A lock that is held by somebody who names an address where nobody answers.
+        try FileManager.default.createDirectory(atPath: data + "/journal", withIntermediateDirectories: true)
+        let lock = try DirectoryLock(data + "/journal", on: LocalFileSystem())
+        let line = #"{"pid":1,"host":"h","started":"2026-01-01T00:00:00.000000Z","http":"127.0.0.1:9","tcp":null}"#
+        try lock.describe(line)
+        let held = try VerbRun(["cancel", "a", "--data-dir", data])
+        #expect(held.status == 1)
+        #expect(held.errors.contains("does not answer at http://127.0.0.1:9"))
+        lock.release()
         let nowhere = try VerbRun(["cancel", "a", "--data-dir", scratch.path + "/none"])
         #expect(nowhere.status == 1)
         #expect(!FileManager.default.fileExists(atPath: scratch.path + "/none"))

@@ -137,6 +137,12 @@ struct HTTPTests {
         }
         #expect(try get("/tasks/a")["assigned_to"] as? String == "stays")
         #expect(try get("/tasks/a")["attempt"] as? Int == 1)
+        // A claim that waits does not keep the manager from stopping.
+        let last = try HTTPCaller(manager.http)
+        last.send("POST", "/claims", #"{"worker":"last","wait_s":60}"#)
+        _ = try post("/claims", #"{"worker":"w","wait_s":0.2}"#)
+        #expect(manager.stop() == 0)
+        #expect(last.answer().status == 204)
     }
 
     @Test("operators' acts follow the table: applied, already so, or a conflict")

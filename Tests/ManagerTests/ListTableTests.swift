@@ -1,3 +1,5 @@
+import EventLog
+import Projections
 import Testing
 
 @testable import manager
@@ -43,5 +45,21 @@ struct ListTableTests {
     func colours() {
         #expect(table().text(width: nil, hasColours: true).contains("\u{1B}[31mfailed\u{1B}[0m"))
         #expect(!table().text(width: nil, hasColours: false).contains("\u{1B}"))
+    }
+
+    @Test("on a narrow terminal the status table leaves out what no task has")
+    func narrowStatus() throws {
+        var state = ManagerState()
+        var body: [UInt8] = []
+        Event.added(
+            id: "a", spec: TaskSpec(phase: "p", config: Array("{}".utf8), outputDirectories: ["r"]), counter: nil
+        ).encode(actor: nil, to: &body)
+        try body.withUnsafeBufferPointer {
+            state.apply(try EventView($0), at: LogPosition(1), time: LogTime(microseconds: 0), crc: 0)
+        }
+        let wide = StatusTable.text(state, width: 100)
+        #expect(wide.contains("cancelled") && wide.hasPrefix("phase  pending  assigned"))
+        let narrow = StatusTable.text(state, width: 40)
+        #expect(narrow.hasPrefix("phase  pending  total\np            1      1\n"))
     }
 }

@@ -17,15 +17,20 @@ struct ActingOptions: ParsableArguments {
         }
         let data = dataOptions.data
         if creating { try data.fileSystem.createDirectories(data.path) } else { _ = try dataOptions.existing() }
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(5)
         while true {
             let found = try await onThread(named: "lock") { Result { try DirectoryActor.open(data) } }.get()
             if let found { return found }
-            if let url = LockLine.url(data) { return RemoteActor(client: try ManagerClient(url)) }
+            // A manager that is just ending still holds the lock, but answers no more: then the lock is free soon.
+            let named = LockLine.url(data)
+            if let named, case let client = try ManagerClient(named), await client.isReachable() {
+                return RemoteActor(client: client)
+            }
             guard ContinuousClock.now < deadline else {
+                let whereToAsk = named.map { "does not answer at \($0)" } ?? "names no HTTP address there"
                 throw VerbFailure(
-                    "another process holds \(data.lockFile) and names no HTTP address there: wait for it, or name the "
-                        + "manager with --url", status: 1)
+                    "another process holds \(data.lockFile) and \(whereToAsk): wait for it, or name the manager with --url",
+                    status: 1)
             }
             try await Task.sleep(for: .milliseconds(100))
         }

@@ -66,6 +66,15 @@ struct ManagerClient: Sendable {
         }
     }
 
+    /// Whether anybody answers there now.
+    func isReachable() async -> Bool {
+        do {
+            let response = try await Self.http.execute(HTTPClientRequest(url: url + "/healthz"), timeout: .seconds(5))
+            _ = try await response.body.collect(upTo: 1 << 16)
+            return true
+        } catch { return false }  // refused or broken off: that is the answer
+    }
+
     /// Sends a request; any status but 200 is a failure that says what the manager said.
     func ask(
         _ method: HTTPMethod, _ path: String, body: [UInt8]? = nil, type: String = "application/json"

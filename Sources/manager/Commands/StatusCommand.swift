@@ -33,7 +33,8 @@ struct StatusCommand: AsyncParsableCommand {
             if json {
                 Terminal.write(StatusJSON.bytes(outcome.state, now: LogTime.now()) + [10])
             } else {
-                Terminal.write(Array(StatusTable.text(outcome.state).utf8))
+                Terminal.write(
+                    StatusTable.text(outcome.state, width: Terminal.width, hasColours: Terminal.hasColours))
             }
         }
     }
@@ -41,15 +42,13 @@ struct StatusCommand: AsyncParsableCommand {
 
 /// The table of `status`.
 enum StatusTable {
-    /// One line a phase, a line of totals, and what waits for ever.
-    static func text(_ state: ManagerState) -> String {
-        let names = state.phases
-        let width = max(5, names.map(\.count).max() ?? 0)
-        var text = pad("phase", width)
-        for status in TaskStatus.allCases { text += left(status.word, 11) }
-        text += left("total", 9) + "\n"
-        for name in names { text += pad(name, width) + row(state.counts(ofPhase: name) ?? StatusCounts()) }
-        if names.count != 1 { text += pad("all", width) + row(state.counts) }
+    /// One line a phase, a line of totals, and what waits for ever. `width`: columns of the terminal, nil where there is
+    /// none; on a narrow one, statuses that no task has are left out.
+    static func text(_ state: ManagerState, width: Int? = nil, hasColours: Bool = false) -> String {
+        let wide = table(state, TaskStatus.allCases).text(width: nil, hasColours: false)
+        let isNarrow = width.map { $0 < wide.prefix { $0 != "\n" }.count } ?? false
+        let shown = isNarrow ? TaskStatus.allCases.filter { state.counts[$0] > 0 } : TaskStatus.allCases
+        var text = table(state, shown).text(width: width, hasColours: hasColours)
         text += "\n\(state.progress) complete, as of seq \(state.position)"
         if let time = state.time { text += " (\(time))" }
         text += "\n"
@@ -57,15 +56,20 @@ enum StatusTable {
         return text
     }
 
-    private static func row(_ counts: StatusCounts) -> String {
-        TaskStatus.allCases.reduce("") { $0 + left(String(counts[$1]), 11) } + left(String(counts.total), 9) + "\n"
-    }
-
-    private static func pad(_ text: String, _ width: Int) -> String {
-        text + String(repeating: " ", count: max(0, width - text.count))
-    }
-
-    private static func left(_ text: String, _ width: Int) -> String {
-        String(repeating: " ", count: max(1, width - text.count)) + text
+    private static func table(_ state: ManagerState, _ statuses: [TaskStatus]) -> ListTable {
+        var table = ListTable(
+            [.init(title: "phase", canShrink: true)] + statuses.map { .init(title: $0.word, isRight: true) }
+                + [.init(title: "total", isRight: true)])
+        func add(_ name: String, _ counts: StatusCounts) {
+            table.add(
+                [.init(name)]
+                    + statuses.map {
+                        .init("\(counts[$0])", colour: counts[$0] > 0 ? ListTable.colour($0.word) : 2)
+                    } + [.init("\(counts.total)")])
+        }
+        let names = state.phases
+        for name in names { add(name, state.counts(ofPhase: name) ?? StatusCounts()) }
+        if names.count != 1 { add("all", state.counts) }
+        return table
     }
 }

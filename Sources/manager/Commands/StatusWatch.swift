@@ -35,10 +35,15 @@ struct StatusWatch {
 
     /// Writes over the lines of the last table; returns how many it has now.
     private func redraw(_ state: ManagerState, over lines: Int) -> Int {
-        let table = StatusTable.text(state)
+        let width = Terminal.width ?? 80
+        let table = StatusTable.text(state, width: width, hasColours: Terminal.hasColours)
         // Up, then clear to the end of the screen.
         let home = lines > 0 ? "\u{1B}[\(lines)A\u{1B}[J" : ""
         Terminal.write(home + table)
-        return table.count { $0 == "\n" }
+        // A line that is wider than the terminal takes several of its lines; colours take no room.
+        let plain = StatusTable.text(state, width: width)
+        return plain.split(separator: "\n", omittingEmptySubsequences: false).dropLast().reduce(0) {
+            $0 + max(1, ($1.count + width - 1) / width)
+        }
     }
 }
