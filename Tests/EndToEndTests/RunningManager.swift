@@ -34,7 +34,8 @@ final class RunningManager {
         var line = ""
         _ = try eventuallyBlocking(within: .seconds(seconds)) {
             line = try Self.text(lock)
-            return line.contains(pid) && line.contains("127.0.0.1:") || !process.isRunning
+            let isReady = line.contains(pid) && Self.port("tcp", line) != nil && Self.port("http", line) != nil
+            return isReady || !process.isRunning
         }
         let ports = line.contains(pid) ? (Self.port("tcp", line), Self.port("http", line)) : (nil, nil)
         workers = try #require(ports.0, "the manager did not start: \(line)")

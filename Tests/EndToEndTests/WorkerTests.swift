@@ -9,6 +9,7 @@ struct WorkerTests {
     private let scratch: TemporaryDirectory
     private var data: String { scratch.path + "/manager" }
     private var own: String { scratch.path + "/worker" }
+    private var log: String { scratch.path + "/worker.log" }
 
     init() throws {
         scratch = try TemporaryDirectory()
@@ -31,7 +32,8 @@ struct WorkerTests {
         process.arguments =
             ["worker", "--url", "tcp://127.0.0.1:\(port)", "--dir", own, "--name", "w"] + extra + ["--"] + program
         process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
+        FileManager.default.createFile(atPath: log, contents: nil)
+        process.standardError = try #require(FileHandle(forWritingAtPath: log))
         try process.run()
         return process
     }
@@ -144,6 +146,9 @@ struct WorkerTests {
         let hasty = try startWorker(manager.workers, [], program(seconds: 300))
         try wait("the second program") { try ran().count == 2 }
         hasty.terminate()
+        try wait("the first signal") {
+            String(decoding: try readWholeFile(log, on: LocalFileSystem()), as: UTF8.self).contains("no more tasks")
+        }
         hasty.terminate()
         hasty.waitUntilExit()
         #expect(client.ask(#"{"type":"status"}"#)?.contains(#""pending":1"#) == true)

@@ -133,18 +133,29 @@ extension ManagerState {
         }
     }
 
-    /// The events by which a worker loses what it holds from an earlier run of the manager. `hasSign`: whether the
-    /// attempt has been heard of in this run.
+    /// What a worker that claims has lost of what is assigned to it.
+    public enum Lost: Sendable {
+        /// Nothing: it may hold several tasks at once.
+        case nothing
+        /// What it was given by an earlier run of the manager and has given no sign of since.
+        case fromEarlierRun
+        /// Everything: the worker has just started and runs nothing.
+        case everything
+    }
+
+    /// The events by which a worker loses what it holds. `hasSign`: whether the attempt has been heard of in this run.
     public func decideLost(
-        worker: String, poisonAfter: Int, hasSign: (String, UInt32) -> Bool
+        _ lost: Lost, worker: String, poisonAfter: Int, hasSign: (String, UInt32) -> Bool
     ) -> [Event] {
+        if case .nothing = lost { return [] }
         guard let number = workerNames.number(of: worker), let start else { return [] }
         var events: [Event] = []
         for task in workers[number].holding {
             let record = tasks[Int(task)]
-            guard record.assignedAt < start.time, record.status == .assigned,
-                !hasSign(ids.text(Int(task)), record.attempt)
-            else { continue }
+            guard record.status == .assigned else { continue }
+            if case .fromEarlierRun = lost {
+                guard record.assignedAt < start.time, !hasSign(ids.text(Int(task)), record.attempt) else { continue }
+            }
             events.append(contentsOf: loss(Int(task), .workerLost, poisonAfter: poisonAfter))
         }
         return events

@@ -28,6 +28,8 @@ struct TCPPort: WorkerPort {
         line.number("heartbeat_s", heartbeat.seconds)
         line.string("host", hostName())
         if let gpu { line.number("gpu", Double(gpu)) }
+        // What an answer that never came, or a process that is gone, was given is lost: it goes to somebody else.
+        if await !claims.hasAnswered { line.json("restart", Array("true".utf8)) }
         let answer: [UInt8]
         do throws(ConnectionFailure) {
             answer = try await claims.ask(
@@ -109,6 +111,8 @@ private actor WorkerLane {
     private let address: ManagerAddress
     private let token: String?
     private var connection: FastFormConnection?
+    /// True once an answer has come since this process, or the last failure, began.
+    private(set) var hasAnswered = false
 
     init(_ address: ManagerAddress, token: String?) {
         self.address = address
@@ -132,7 +136,9 @@ private actor WorkerLane {
                 }
             }
             if Task.isCancelled, whenCancelled != .nothing { drop(connection) }
-            return try outcome.get()
+            let answer = try outcome.get()
+            hasAnswered = true
+            return answer
         } catch {
             drop(connection)
             throw error
@@ -156,6 +162,8 @@ private actor WorkerLane {
     }
 
     private func drop(_ failed: FastFormConnection) {
+        // An answer may have been on its way.
+        hasAnswered = false
         failed.close()
         if connection === failed { connection = nil }
     }

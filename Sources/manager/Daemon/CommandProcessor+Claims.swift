@@ -29,7 +29,7 @@ extension CommandProcessor {
 
     /// Claims tasks; waits where there are none and `waits` is given.
     func claim(
-        _ request: ManagerState.ClaimRequest, actor: String?, losingEarlier: Bool = false, willCommit: Bool = false,
+        _ request: ManagerState.ClaimRequest, actor: String?, losing: ManagerState.Lost = .nothing, willCommit: Bool = false,
         waits: (@Sendable ([ManagerState.ClaimedTask], LogPosition) -> Void)? = nil
     ) throws(Rejection) -> Claim {
         if let problem = Bounds.problem(withName: request.worker, what: "worker_id") {
@@ -39,7 +39,7 @@ extension CommandProcessor {
         let claim = core.withLock { core -> Claim in
             do throws(Rejection) {
                 try admit(bytes: 512 * request.count, core)
-                let tasks = takeTasks(request, actor, losingEarlier, &core, willCommit)
+                let tasks = takeTasks(request, actor, losing, &core, willCommit)
                 if tasks.isEmpty, let waits {
                     let id = core.nextWaiter
                     core.nextWaiter += 1
@@ -55,15 +55,12 @@ extension CommandProcessor {
     }
 
     private func takeTasks(
-        _ request: ManagerState.ClaimRequest, _ actor: String?, _ losingEarlier: Bool, _ core: inout Core,
+        _ request: ManagerState.ClaimRequest, _ actor: String?, _ losing: ManagerState.Lost, _ core: inout Core,
         _ willCommit: Bool
     ) -> [ManagerState.ClaimedTask] {
-        var lost: [Event] = []
-        if losingEarlier {
-            let signs = core.signs
-            lost = core.state.decideLost(worker: request.worker, poisonAfter: poisonAfter) {
-                signs[AttemptReference(task: $0, attempt: $1)] != nil
-            }
+        let signs = core.signs
+        let lost = core.state.decideLost(losing, worker: request.worker, poisonAfter: poisonAfter) {
+            signs[AttemptReference(task: $0, attempt: $1)] != nil
         }
         guard lost.isEmpty else { return takeAfterLoss(lost, request, actor, &core, willCommit) }
         let (events, tasks) = core.state.decideClaim(request)

@@ -12,7 +12,7 @@ extension WorkerConnection {
             switch request.type {
             case "request_task":
                 let claim = try processor.claim(
-                    try claimRequest(request), actor: Self.actor, losingEarlier: true, willCommit: true)
+                    try claimRequest(request), actor: Self.actor, losing: .fromEarlierRun, willCommit: true)
                 guard case .tasks(let tasks, let position) = claim else { return }
                 guard let task = tasks.first else { return answer(id, WorkerAnswer.noTask, at: position) }
                 let bytes = WorkerAnswer.task(task, withAttempt: speaksLines)
@@ -92,7 +92,7 @@ extension WorkerConnection {
             }
         }
         switch try processor.claim(
-            claim, actor: Self.actor, willCommit: true, waits: request.waitSeconds > 0 ? whenFound : nil)
+            claim, actor: Self.actor, losing: request.isRestart ? .everything : .nothing, willCommit: true, waits: request.waitSeconds > 0 ? whenFound : nil)
         {
         case .tasks(let tasks, let position):
             answer(id, WorkerAnswer.tasks(tasks), at: position, claimed: tasks, worker: claim.worker)

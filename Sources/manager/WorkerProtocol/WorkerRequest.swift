@@ -13,6 +13,8 @@ struct WorkerRequest: Sendable {
     var waitSeconds: Double = 0
     var heartbeatSeconds: Double?
     var host: String?
+    /// A worker's first claim after its start: it runs nothing, whatever is assigned to it.
+    var isRestart = false
     var items: [Item] = []
     var tasks: [TaskSpec] = []
     var hasTasks = false
@@ -50,6 +52,7 @@ struct WorkerRequest: Sendable {
         case "count": count = try reader.integer()
         case "wait_s": waitSeconds = try reader.double()
         case "heartbeat_s": heartbeatSeconds = reader.takeNull() ? nil : try reader.double()
+        case "restart": isRestart = reader.takeNull() ? false : try reader.bool()
         case "host": host = try Self.optional(&reader)
         case "items":
             var items: [Item] = []
