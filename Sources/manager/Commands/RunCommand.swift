@@ -61,9 +61,7 @@ struct RunSession: Sendable {
         let locks = try await takeGPUs()
         let outcome: Result<Bool, any Error>
         do { outcome = .success(try await work(segmentBytes, interrupted)) } catch { outcome = .failure(error) }
-        for problem in await onThread(named: "gpu-locks", { locks.release() }) {
-            logger.warning("a GPU's lock stays behind, and is taken over by the next run: \(problem)")
-        }
+        for problem in await onThread(named: "gpu-locks", { locks.release() }) { logger.warning("\(problem)") }
         return try outcome.get()
     }
 
@@ -72,18 +70,7 @@ struct RunSession: Sendable {
             let idle = slots.idleGPUs.map(String.init).joined(separator: ", ")
             logger.warning("there are fewer workers than GPUs: nothing runs on GPU \(idle)")
         }
-        let (gpus, data) = (slots.gpus, data)
-        let taken = await onThread(named: "gpu-locks") {
-            Result {
-                let processes = ProcessTable()
-                return try GPULockSet(
-                    gpus,
-                    in: GPULockFolder(
-                        directory: data.gpuLocks, fileSystem: data.fileSystem, processes: processes,
-                        asker: try GPULockOwner.ofThisProcess(processes)))
-            }
-        }
-        do { return try taken.get() } catch let error as GPUsNotTaken {
+        do { return try await GPULockSet.take(slots.gpus, in: data) } catch let error as GPUsNotTaken {
             throw VerbFailure(error.description, status: 1)
         }
     }
