@@ -106,6 +106,27 @@ import Testing
         #expect(try run.locks().isEmpty)
     }
 
+    @Test func `of several runs that start at once on a stale lock exactly one gets the GPU`() throws {
+        let run = try run(1)
+        let killed = try run.start(["--gpus", "0"], script: inData(run, Self.waiting))
+        #expect(try eventuallyBlocking { try run.text("up") != nil })
+        killed.end(by: SIGKILL)
+        let runs = try (0..<4).map {
+            try run.start(["--gpus", "0"], script: inData(run, Self.waiting), output: "run\($0).out")
+        }
+        // The one that works cannot end before it may; the others end by themselves.
+        #expect(try eventuallyBlocking { runs.filter(\.isRunning).count == 1 })
+        let winner = try #require(runs.first { $0.isRunning })
+        for loser in runs where loser !== winner {
+            #expect(loser.wait() == 1)
+            #expect(try loser.output().contains("GPU 0"))
+        }
+        #expect(try run.text(".gpu_locks/gpu_0.lock") == "\(winner.pid)")
+        try release(run)
+        #expect(winner.wait() == 0)
+        #expect(try run.locks().isEmpty)
+    }
+
     @Test(arguments: [SIGINT, SIGTERM]) func `a run that is interrupted gives its GPUs back`(signal: Int32) throws {
         let run = try run(1)
         let manager = try run.start(["--gpus", "0,1"], script: inData(run, Self.waiting))

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
@@ -88,5 +89,23 @@ import Testing
         #expect(event["host"] as? String == ProcessInfo.processInfo.hostName)
         #expect(event["exit_code"] == nil && event["signal"] == nil && event["max_rss_bytes"] == nil)
         #expect(event["duration_s"] as? Double == 0)
+    }
+
+    @Test func `an end that stood in the outbox when the run was killed keeps all that was known of it`() throws {
+        let run = try SweepRun("p:\n  combinations:\n    - n: [1]\n", in: scratch.path)
+        let killed = try run.start([], script: "cd '\(run.data)' && : > up && exec sleep 1000")
+        #expect(try eventuallyBlocking { try run.text("up") != nil })
+        killed.end(by: SIGKILL)
+        try run.write(
+            #"""
+            {"task":"p_0_42","attempt":1,"worker":"local0","outcome":"complete","result":{"y":2},"host":"there",\#
+            "program":"train 1","exit_code":0,"duration_s":12.5,"max_rss_bytes":1048576}
+            """#, to: ".outbox/p_0_42.1.outcome.json")
+        #expect(try run.start([], script: "exit 1").wait() == 0)
+        let event = try #require(try run.events("completed").first)
+        #expect(event["host"] as? String == "there" && event["program"] as? String == "train 1")
+        #expect(event["exit_code"] as? Int == 0 && event["duration_s"] as? Double == 12.5)
+        #expect(event["max_rss_bytes"] as? Int == 1_048_576 && event["attempt"] as? Int == 1)
+        #expect(try run.text("final_results.csv")?.contains("p_0_42,1,p,42,1,2\n") == true)
     }
 }

@@ -8,22 +8,25 @@ struct SweepRun {
     /// The data directory.
     let data: String
     private let sweep: String
-    private let outputPath: String
+    private let directory: String
 
     /// Writes the sweep file into a directory of a test's own.
     init(_ yaml: String, in directory: String) throws {
         sweep = directory + "/sweep.yaml"
         data = directory + "/data"
-        outputPath = directory + "/run.out"
+        self.directory = directory
         try yaml.write(toFile: sweep, atomically: true, encoding: .utf8)
     }
 
     /// Starts `manager run` with these options and this shell script as the command; its braces are no keys.
-    func start(_ options: [String], script: String, _ arguments: String...) throws -> StartedProgram {
+    /// Its output goes to a file of this name beside the sweep file.
+    func start(
+        _ options: [String], script: String, _ arguments: String..., output: String = "run.out"
+    ) throws -> StartedProgram {
         let script = script.replacing("{", with: "{{").replacing("}", with: "}}")
         return try StartedProgram(
             [RunningManager.binary.path, "run", sweep, "--data-dir", data] + options
-                + ["--", "sh", "-c", script] + arguments, outputPath: outputPath)
+                + ["--", "sh", "-c", script] + arguments, outputPath: "\(directory)/\(output)")
     }
 
     /// The journal's events of a type, in order.
@@ -43,6 +46,11 @@ struct SweepRun {
     func text(_ name: String) throws -> String? {
         guard FileManager.default.fileExists(atPath: "\(data)/\(name)") else { return nil }
         return try String(contentsOfFile: "\(data)/\(name)", encoding: .utf8)
+    }
+
+    /// Writes a file into the data directory.
+    func write(_ text: String, to name: String) throws {
+        try text.write(toFile: "\(data)/\(name)", atomically: true, encoding: .utf8)
     }
 
     /// The names in `.gpu_locks/`.

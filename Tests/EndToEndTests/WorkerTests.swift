@@ -32,8 +32,8 @@ struct WorkerTests {
         process.arguments =
             ["worker", "--url", "tcp://127.0.0.1:\(port)", "--dir", own, "--name", "w"] + extra + ["--"] + program
         process.standardOutput = FileHandle.nullDevice
-        FileManager.default.createFile(atPath: log, contents: nil)
-        process.standardError = try #require(FileHandle(forWritingAtPath: log))
+        try Data().write(to: URL(fileURLWithPath: log))
+        process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
         try process.run()
         return process
     }
@@ -153,8 +153,8 @@ struct WorkerTests {
         hasty.waitUntilExit()
         #expect(client.ask(#"{"type":"status"}"#)?.contains(#""pending":1"#) == true)
         #expect(manager.stop() == 0)
-        let log = try RunningManager.verb("tail", "-n", "3", "--json", "--data-dir", data)
-        #expect(log.output.contains(#""type":"requeued","task":"t1","reason":"returned""#))
+        let tail = try RunningManager.verb("tail", "-n", "3", "--json", "--data-dir", data)
+        #expect(tail.output.contains(#""type":"requeued","task":"t1","reason":"returned""#))
     }
 
     @Test("a second worker of the same name in the same directory is refused")

@@ -161,18 +161,30 @@ import Testing
         #expect(error?.description.contains("process \(pid)") == true)
     }
 
-    @Test func `a lock that somebody has written over, or put in our place, is not removed`() throws {
+    @Test func `a lock that somebody has written over, or put in our place, is not removed but told of`() throws {
         let worker = try sleeper()
         for replaces in [false, true] {
             let lock = try folder().take(0)
             if replaces { try disk.remove("\(locks)/gpu_0.lock") }
             let file = try disk.open("\(locks)/gpu_0.lock", .replace)
             try writeAll(Array("\(worker.pid)".utf8), to: file, at: 0)
-            try lock.release()
+            #expect(try lock.release() == .pid(worker.pid))
+            #expect(lock.sentence(on: .pid(worker.pid)).contains("GPU 0 was written over by process \(worker.pid)"))
             #expect(try text("gpu_0.lock") == "\(worker.pid)")
             #expect(try disk.list(locks) == ["gpu_0.lock"])
             try disk.remove("\(locks)/gpu_0.lock")
         }
+    }
+
+    @Test func `a process that has ended but was not waited for holds nothing`() throws {
+        var pid = pid_t()
+        let program = strdup("true")
+        defer { free(program) }
+        #expect(posix_spawnp(&pid, "true", nil, nil, [program, nil], environ) == 0)
+        defer { waitpid(pid, nil, 0) }
+        #expect(try eventuallyBlocking { processes.entry(pid)?.isAlive == false })
+        try write("\(pid)", to: "gpu_0.lock")
+        try folder().take(0).release()
     }
 
     @Test func `of many that find a stale lock exactly one wins`() throws {
