@@ -25,7 +25,8 @@ test: ## Install what is missing, lint, build, run all tests
 	@scripts/install-needs test
 	$(MAKE) --no-print-directory lint
 	swift build --build-tests
-	swift test --skip-build
+# One by one: many tests wait for real processes, and on two cores a few of those would keep all others from running.
+	swift test --skip-build --no-parallel
 
 bench: ## Measure replay and durable steps against gzip, zlib, fdatasync and an ideal server
 	@scripts/install-needs bench
