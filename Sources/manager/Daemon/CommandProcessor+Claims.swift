@@ -29,7 +29,8 @@ extension CommandProcessor {
 
     /// Claims tasks; waits where there are none and `waits` is given.
     func claim(
-        _ request: ManagerState.ClaimRequest, actor: String?, losing: ManagerState.Lost = .nothing, willCommit: Bool = false,
+        _ request: ManagerState.ClaimRequest, actor: String?, losing: ManagerState.Lost = .nothing,
+        willCommit: Bool = false,
         waits: (@Sendable ([ManagerState.ClaimedTask], LogPosition) -> Void)? = nil
     ) throws(Rejection) -> Claim {
         if let problem = Bounds.problem(withName: request.worker, what: "worker_id") {

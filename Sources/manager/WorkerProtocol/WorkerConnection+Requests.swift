@@ -92,7 +92,8 @@ extension WorkerConnection {
             }
         }
         switch try processor.claim(
-            claim, actor: Self.actor, losing: request.isRestart ? .everything : .nothing, willCommit: true, waits: request.waitSeconds > 0 ? whenFound : nil)
+            claim, actor: Self.actor, losing: request.isRestart ? .everything : .nothing, willCommit: true,
+            waits: request.waitSeconds > 0 ? whenFound : nil)
         {
         case .tasks(let tasks, let position):
             answer(id, WorkerAnswer.tasks(tasks), at: position, claimed: tasks, worker: claim.worker)
