@@ -42,6 +42,23 @@ struct DataVerbTests {
         try #require(try JSONSerialization.jsonObject(with: json) as? [[String: Any]])
     }
 
+    @Test("a state file without its journal is refused by every verb that would take it for nothing, and left as it is")
+    func stateWithoutJournal() throws {
+        let manager = try RunningManager(data)
+        try work(manager, tasks: 0..<3)
+        #expect(manager.stop() == 0)
+        try FileManager.default.removeItem(atPath: data + "/journal")
+        let state = try readWholeFile(data + "/manager_state.json", on: LocalFileSystem())
+        for verb in ["status", "tasks", "replay", "snapshot", "compact", "tail", "verify", "results", "workers"] {
+            let run = try VerbRun([verb, "--data-dir", data])
+            #expect(run.status == 2, "\(verb): \(run.output)")
+        }
+        #expect(try VerbRun(["cancel", "t0", "--yes", "--data-dir", data]).status == 2)
+        #expect(try VerbRun(["submit", "--phase", "p", "--config", "{}", "--data-dir", data]).status == 2)
+        #expect(try readWholeFile(data + "/manager_state.json", on: LocalFileSystem()) == state)
+        #expect(!FileManager.default.fileExists(atPath: data + "/journal"))
+    }
+
     @Test("backups are written at the interval, after a segment and at a clean stop, and listed by verb and over HTTP")
     func backups() throws {
         let manager = try RunningManager(

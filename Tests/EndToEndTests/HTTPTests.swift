@@ -56,6 +56,8 @@ struct HTTPTests {
         let huge = ["Content-Length": String(9 << 20)]
         #expect(try HTTPCaller.call(manager.http, "POST", "/tasks", "[", headers: huge).status == 413)
         #expect(try get("/status", ["Host": "evil.example"]).status == 421)
+        #expect(
+            try get("/status", ["Host": "127.0.0.1.evil.example"]).status == 421, "a name that looks like an address")
         #expect(try get("/status", ["Origin": "http://evil.example"]).status == 403)
         let unknown = try get("/nowhere")
         #expect(unknown.status == 404)

@@ -17,6 +17,7 @@ struct ActingOptions: ParsableArguments {
         }
         let data = dataOptions.data
         if creating { try data.fileSystem.createDirectories(data.path) } else { _ = try dataOptions.existing() }
+        _ = try dataOptions.withJournal()
         let deadline = ContinuousClock.now + .seconds(5)
         while true {
             let found = try await onThread(named: "lock") { Result { try DirectoryActor.open(data) } }.get()

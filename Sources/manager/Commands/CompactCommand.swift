@@ -18,7 +18,7 @@ struct CompactCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Terminal.ending {
-            let data = try dataOptions.existing()
+            let data = try dataOptions.withJournal()
             let named = url ?? ProcessInfo.processInfo.environment["MANAGER_URL"]
             let answer: [UInt8]
             if let named {

@@ -22,7 +22,7 @@ struct DiffCommand: AsyncParsableCommand {
     func run() async throws {
         try await Terminal.ending {
             guard moments.count == 2 else { throw ValidationError("give two moments, such as -2h now") }
-            let data = try dataOptions.existing()
+            let data = try dataOptions.withJournal()
             let now = LogTime.now()
             let (first, second) = (try Self.moment(moments[0], now), try Self.moment(moments[1], now))
             let changes = try await onThread(named: "diff") {

@@ -76,7 +76,7 @@ struct OperationOptions: ParsableArguments {
         if let url = acting.url ?? ProcessInfo.processInfo.environment["MANAGER_URL"], !url.isEmpty {
             return try await RemoteActor(client: try ManagerClient(url)).operate(request)
         }
-        let data = try acting.dataOptions.existing()
+        let data = try acting.dataOptions.withJournal()
         let state = try await onThread(named: "replay") { Result { try StateReader.state(data, at: .now) } }.get().state
         return try state.decide(request.operation, on: request.target, priority: request.priority).count
     }

@@ -17,7 +17,7 @@ struct SnapshotCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Terminal.ending {
-            let data = try dataOptions.existing()
+            let data = try dataOptions.withJournal()
             let named = url ?? ProcessInfo.processInfo.environment["MANAGER_URL"]
             // The lock says whether a manager runs; its line alone may be a dead one's.
             if named == nil, let lock = try Self.takeFreeLock(data) {

@@ -21,7 +21,7 @@ struct TailCommand: AsyncParsableCommand {
     func run() async throws {
         try await Terminal.ending {
             if let n, n < 0 { throw ValidationError("-n \(n) is negative") }
-            let data = try dataOptions.existing()
+            let data = try dataOptions.withJournal()
             var filter = EventFilter()
             filter.types = Set(type)
             filter.task = task.map { Array($0.utf8) }

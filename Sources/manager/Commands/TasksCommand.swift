@@ -92,7 +92,7 @@ struct TasksCommand: AsyncParsableCommand {
 extension MomentOptions {
     /// The state at the moment that is asked for; warns where that lies beyond the journal's end.
     func state(_ dataOptions: DataOptions) async throws -> Replay.Outcome {
-        let data = try dataOptions.existing()
+        let data = try dataOptions.withJournal()
         let moment = try moment()
         let outcome = try await onThread(named: "replay") { Result { try StateReader.state(data, at: moment) } }.get()
         Terminal.warnBeyond(outcome)

@@ -14,13 +14,24 @@ struct DataOptions: ParsableArguments {
         DataDirectory(directory ?? ProcessInfo.processInfo.environment["MANAGER_DATA_DIR"] ?? ".")
     }
 
-    /// The directory, which must hold a journal or a state file. For verbs that only read.
+    /// The directory, which must be there.
     func existing() throws -> DataDirectory {
         let data = data
         guard try data.fileSystem.metadata(data.path)?.isDirectory == true else {
             throw VerbFailure("there is no directory \(data.path)", status: 1)
         }
         return data
+    }
+
+    /// The directory, where a state file of ours has its journal beside it: without, what a journal would tell is not
+    /// empty but unknown, and nothing may be written over it.
+    func withJournal() throws -> DataDirectory {
+        let data = try existing()
+        guard try data.journal.segments().isEmpty, try data.fileSystem.metadata(data.stateFile) != nil else {
+            return data
+        }
+        guard StateDecoder.isOwn(try readWholeFile(data.stateFile, on: data.fileSystem)) else { return data }
+        throw StartFailure.missingJournal(data)
     }
 }
 

@@ -14,7 +14,7 @@ struct VerifyCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Terminal.ending {
-            let data = try dataOptions.existing()
+            let data = try dataOptions.withJournal()
             let report = try await onThread(named: "verify") { Result { try Self.verify(data) } }.get()
             Terminal.write(Array((json ? Self.json(report) : Self.text(report)).utf8))
             if !report.damage.isEmpty { throw ExitCode(2) }

@@ -26,7 +26,7 @@ struct WaitCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Terminal.ending {
-            let data = try dataOptions.existing()
+            let data = try dataOptions.withJournal()
             var limit: Double?
             if let timeout {
                 do { limit = try MomentText.duration(timeout).seconds } catch { throw ValidationError("\(error)") }

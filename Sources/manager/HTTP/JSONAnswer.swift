@@ -52,7 +52,7 @@ struct Gatekeeper<Context: RequestContext>: RouterMiddleware {
     ) async throws -> Response {
         let host = request.head.authority ?? ""
         let name = Endpoint(host)?.host ?? (host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host)
-        guard ["localhost", "127.0.0.1", "::1", listen.host].contains(name) || name.hasPrefix("127.") else {
+        guard name == listen.host || Endpoint.isLoopback(name) else {
             throw Problem(.misdirectedRequest, "this manager does not answer to the host name '\(name)'")
         }
         if let origin = request.headers[.origin], origin != "http://\(host)" {
