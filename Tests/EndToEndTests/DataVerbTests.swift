@@ -59,6 +59,26 @@ struct DataVerbTests {
         #expect(!FileManager.default.fileExists(atPath: data + "/journal"))
     }
 
+    @Test("snapshot writes over no state file that knows more than the journal, and over none of another program")
+    func snapshotKeeps() throws {
+        let manager = try RunningManager(data)
+        try work(manager, tasks: 0..<3)
+        #expect(manager.stop() == 0)
+        let journal = try #require(try DataFiles.names(data + "/journal", prefix: "0").first)
+        let path = data + "/journal/" + journal
+        let lines = try readWholeFile(path, on: LocalFileSystem()).split(separator: 10)
+        let shorter = Array(lines.prefix(3).joined(separator: [10])) + [10]
+        try writeAll(shorter, to: try LocalFileSystem().open(path, .replace), at: 0)
+        let state = try readWholeFile(data + "/manager_state.json", on: LocalFileSystem())
+        #expect(try VerbRun(["snapshot", "--data-dir", data]).status == 2)
+        #expect(try readWholeFile(data + "/manager_state.json", on: LocalFileSystem()) == state)
+
+        let foreign = Array(#"{"tasks":{"a":{"task_id":"a","phase":"p","config":{},"status":"pending"}}}"#.utf8)
+        try writeAll(foreign, to: try LocalFileSystem().open(data + "/manager_state.json", .replace), at: 0)
+        #expect(try VerbRun(["snapshot", "--data-dir", data]).status == 1)
+        #expect(try readWholeFile(data + "/manager_state.json", on: LocalFileSystem()) == foreign)
+    }
+
     @Test("backups are written at the interval, after a segment and at a clean stop, and listed by verb and over HTTP")
     func backups() throws {
         let manager = try RunningManager(

@@ -38,7 +38,8 @@ public struct LocalFileSystem: FileSystem {
     public func metadata(_ path: String) throws(FileError) -> FileMetadata? {
         var status = stat()
         guard stat(path, &status) == 0 else {
-            if errno == ENOENT || errno == ENOTDIR { return nil }
+            // ELOOP: a link that leads to itself leads to nothing, like one whose target is gone.
+            if errno == ENOENT || errno == ENOTDIR || errno == ELOOP { return nil }
             throw FileError(operation: "look at", path: path, errno: errno)
         }
         return FileMetadata(

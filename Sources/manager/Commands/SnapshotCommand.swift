@@ -55,6 +55,21 @@ struct SnapshotCommand: AsyncParsableCommand {
         return Array(body.readableBytesView)
     }
 
+    /// A state file of another program, or one that knows of events which the journal does not have, is not written over.
+    private static func refuseToReplace(_ data: DataDirectory, _ last: LogPosition) throws {
+        guard try data.fileSystem.metadata(data.stateFile) != nil else { return }
+        let bytes = try readWholeFile(data.stateFile, on: data.fileSystem)
+        guard StateDecoder.isOwn(bytes) else {
+            throw VerbFailure(
+                "\(data.stateFile) was written by another program: 'manager import' or a start takes it over", status: 1
+            )
+        }
+        if case .success(let known) = Result(catching: { try StateDecoder.state(bytes) }), known.position > last {
+            throw StartFailure(
+                .snapshotBeyondEnd(snapshot: known.position, path: data.stateFile, last: last))
+        }
+    }
+
     /// Without a running manager: takes the lock and writes the state that the journal gives.
     private static func write(_ data: DataDirectory, _ lock: DirectoryLock) throws -> String {
         defer { lock.release() }
@@ -66,6 +81,7 @@ struct SnapshotCommand: AsyncParsableCommand {
             throw VerbFailure(
                 "result rows may be owed since the last snapshot: start the manager once, it writes them", status: 1)
         }
+        try refuseToReplace(data, outcome.state.position)
         try SnapshotService.write(outcome.state, to: data, paced: false)
         return "{\"seq\":\(outcome.state.position),\"tasks\":\(outcome.state.taskCount)}\n"
     }
