@@ -85,11 +85,10 @@ struct DataVerbTests {
             data, ["--backup-every", "1h", "--keep-backups", "2", "--segment-bytes", "2000"])
         #expect(try VerbRun(["backups", "--data-dir", data, "--json"]).output == "[]\n")
         try work(manager, tasks: 0..<20)
-        let deadline = Date().addingTimeInterval(20)
-        while try DataFiles.names(data + "/backups", prefix: "manager_state-").filter({ $0.hasSuffix("gz") }).isEmpty {
-            try #require(Date() < deadline, "no backup after a sealed segment")
-            usleep(20_000)
+        let isBackedUp = try eventuallyBlocking {
+            try DataFiles.names(data + "/backups", prefix: "manager_state-").contains { $0.hasSuffix("gz") }
         }
+        try #require(isBackedUp, "no backup after a sealed segment")
         let overHTTP = try array(try get(manager.http + "/api/v1/backups"))
         #expect(overHTTP.count >= 1 && overHTTP.allSatisfy { $0["ok"] as? Bool == true })
         #expect(manager.stop() == 0)

@@ -101,7 +101,6 @@ struct EventStreamTests {
         }
         for _ in 0..<20 {
             #expect(try HTTPCaller.call(manager.http, "GET", "/status").status == 200)
-            usleep(10_000)
         }
         #expect(manager.stop() == 0)
     }

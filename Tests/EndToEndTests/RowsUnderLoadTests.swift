@@ -49,7 +49,7 @@ struct RowsUnderLoadTests {
                 others.append(id)
             }
             manager.kill()
-            while !thread.isFinished { usleep(1000) }
+            try #require(try eventuallyBlocking { thread.isFinished })
         }
         let manager = try RunningManager(folder.path, ["--csv-every", "10ms"], seconds: 60)
         #expect(manager.stop() == 0)

@@ -54,13 +54,9 @@ struct DataFolder {
 
     /// Waits until a task has a status.
     func wait(for id: String, _ wanted: String, seconds: Double = 30) throws {
-        let deadline = Date().addingTimeInterval(seconds)
-        while true {
-            let status = try status(id)
-            if status == wanted { return }
-            try #require(Date() < deadline, "\(id) is \(status ?? "unknown"), not \(wanted)")
-            usleep(50_000)
-        }
+        let has = try eventuallyBlocking(within: .seconds(seconds)) { try status(id) == wanted }
+        let found = try status(id) ?? "unknown"
+        try #require(has, "\(id) is \(found), not \(wanted)")
     }
 
     /// The journal's lines of a type, as `tail --json` prints them.

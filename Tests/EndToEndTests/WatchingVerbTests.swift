@@ -28,12 +28,9 @@ struct WatchingVerbTests {
 
     /// Waits until a file holds a text; false after 20 s.
     private func waits(for text: String, in path: String) throws -> Bool {
-        let deadline = Date().addingTimeInterval(20)
-        while Date() < deadline {
-            if try String(contentsOfFile: path, encoding: .utf8).contains(text) { return true }
-            usleep(20_000)
+        try eventuallyBlocking(within: .seconds(20)) {
+            try String(contentsOfFile: path, encoding: .utf8).contains(text)
         }
-        return false
     }
 
     @Test("status --watch shows each change, a line at a time where there is no terminal")
@@ -58,8 +55,7 @@ struct WatchingVerbTests {
         let run = try start(
             ["run", sweep, "--data-dir", data, "--", "sh", "-c", program], output: scratch.path + "/run")
         let log = data + "/results_q/logs/q_0_42.1.log"
-        let deadline = Date().addingTimeInterval(20)
-        while !FileManager.default.fileExists(atPath: log), Date() < deadline { usleep(20_000) }
+        try #require(try eventuallyBlocking { FileManager.default.fileExists(atPath: log) })
         let output = scratch.path + "/out"
         let following = try start(["logs", "q_0_42", "-f", "--data-dir", data], output: output)
         #expect(try waits(for: "begin\n", in: output))

@@ -55,11 +55,8 @@ struct WorkerTests {
     }
 
     private func wait(_ what: String, seconds: Double = 60, until holds: () throws -> Bool) throws {
-        let deadline = Date().addingTimeInterval(seconds)
-        while try !holds() {
-            try #require(Date() < deadline, "waited for \(what)")
-            usleep(20_000)
-        }
+        let came = try eventuallyBlocking(within: .seconds(seconds), holds)
+        try #require(came, "waited for \(what)")
     }
 
     /// Whether a process lives; one that has ended and was not reaped does not.

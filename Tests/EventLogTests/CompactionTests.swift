@@ -235,7 +235,7 @@ struct CompactionTests {
             _ = try writer.compact(mergedBytes: round % 3 == 0 ? 900 : 20_000)
         }
         readers.stop()
-        while !threads.allSatisfy(\.isFinished) { usleep(1000) }
+        try #require(try eventuallyBlocking { threads.allSatisfy(\.isFinished) })
         writer.close()
         try expectSound(directory, events: 1602)
     }

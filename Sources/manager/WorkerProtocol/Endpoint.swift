@@ -1,4 +1,3 @@
-import Glibc
 import NIOConcurrencyHelpers
 import NIOCore
 
@@ -36,8 +35,9 @@ struct Endpoint: Sendable, Equatable, CustomStringConvertible {
     /// True for `localhost` and numeric addresses of this machine; not for names that only begin like one.
     static func isLoopback(_ host: String) -> Bool {
         if host == "localhost" || host == "::1" { return true }
-        var address = in_addr()
-        return host.hasPrefix("127.") && inet_pton(AF_INET, host, &address) == 1
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127"
+            && parts.allSatisfy { part in part.utf8.allSatisfy { (48...57).contains($0) } && UInt8(part) != nil }
     }
 }
 
