@@ -6,3 +6,7 @@ static inline int czlib_inflate_init2(z_stream *s, int window_bits) { return inf
 static inline int czlib_deflate_init2(z_stream *s, int level, int window_bits) {
     return deflateInit2(s, level, Z_DEFLATED, window_bits, 9, Z_DEFAULT_STRATEGY);
 }
+// Raw deflate by any of zlib's strategies: for tests that need every kind of block.
+static inline int czlib_deflate_init_raw(z_stream *s, int level, int strategy) {
+    return deflateInit2(s, level, Z_DEFLATED, -15, 1 + strategy % 9, strategy);
+}

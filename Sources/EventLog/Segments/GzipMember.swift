@@ -71,55 +71,6 @@ struct GzipMember {
     }
 }
 
-/// Inflates gzip bytes piece by piece: any number of members, by any maker.
-///
-/// With `checkingTrailers` off, a member's own CRC-32 and length are not compared: every line carries a checksum of
-/// its own, and a replay need not pay twice. `verify` turns it on.
-final class GzipInflater {
-    private var stream = z_stream()
-    private let checksTrailers: Bool
-
-    init(checkingTrailers: Bool) {
-        checksTrailers = checkingTrailers
-        precondition(
-            czlib_inflate_init2(&stream, checkingTrailers ? 31 : -15) == Z_OK, "zlib cannot start: out of memory")
-    }
-
-    deinit { inflateEnd(&stream) }
-
-    /// What became of one step.
-    enum Step: Equatable {
-        /// Bytes were taken or made; go on.
-        case going
-        /// The member's data ended.
-        case memberEnd
-        /// The bytes are no gzip data: zlib's words.
-        case corrupt(String)
-    }
-
-    /// Begins a new member.
-    func reset() { inflateReset(&stream) }
-
-    /// Takes from `input` and fills `output`; advances both counts.
-    func step(
-        _ input: UnsafeBufferPointer<UInt8>, taken: inout Int, into output: UnsafeMutableBufferPointer<UInt8>,
-        made: inout Int
-    ) -> Step {
-        stream.next_in = UnsafeMutablePointer(mutating: input.baseAddress?.advanced(by: taken))
-        stream.avail_in = UInt32(input.count - taken)
-        stream.next_out = output.baseAddress?.advanced(by: made)
-        stream.avail_out = UInt32(output.count - made)
-        let status = inflate(&stream, Z_NO_FLUSH)
-        taken = input.count - Int(stream.avail_in)
-        made = output.count - Int(stream.avail_out)
-        switch status {
-        case Z_STREAM_END: return .memberEnd
-        case Z_OK, Z_BUF_ERROR: return .going
-        default: return .corrupt(stream.msg.map { String(cString: $0) } ?? "no gzip data")
-        }
-    }
-}
-
 /// Any bytes as one gzip member; members one after the other are one gzip file.
 public func gzipMember(_ bytes: [UInt8]) -> [UInt8] {
     bytes.withUnsafeBufferPointer {
