@@ -26,6 +26,10 @@ final class ResultWriter: Sendable {
         var late: [OwedRow] = []
         /// Positions of rows that are not written yet, with how many there are.
         var unwritten: [UInt64: Int] = [:]
+        /// Problems that were reported and last.
+        var told: Set<String> = []
+        /// Problems that were reported and will never pass.
+        var toldForGood: Set<String> = []
         var isClosed = false
         var isRunning = true
 
@@ -80,6 +84,14 @@ final class ResultWriter: Sendable {
     /// True when every row up to the position is written.
     func isWritten(upTo position: LogPosition) -> Bool {
         state.withLock { !$0.unwritten.keys.contains { $0 <= position.rawValue } }
+    }
+
+    /// True when a row up to the position waits for its next try, because the disk or a file did not take it: to wait for
+    /// it may be in vain.
+    func isRefused(upTo position: LogPosition) -> Bool {
+        state.withLock { state in
+            state.late.contains { $0.position <= position } || (state.isClosed && !state.isRunning)
+        }
     }
 
     /// Writes what may be owed after a start, leaving alone what stands already. On the calling thread, before any
@@ -137,12 +149,15 @@ final class ResultWriter: Sendable {
     private func write(late: [OwedRow], _ batch: [Waiting]) {
         let rows = late + batch.map(\.owed)
         let outcome = files.withLock { files -> ResultOutcome in
-            let outcome = files.append(rows.map(\.row), checkingPresence: !late.isEmpty)
+            let outcome = files.append(rows.map(\.row), checkingFirst: late.count)
             tell(outcome)
             return outcome
         }
         let owed = Set(outcome.owed)
+        if !late.isEmpty, owed.isEmpty { report("the rows that were owed are written now") }
         state.withLock { state in
+            // What has passed is told again when it comes again.
+            state.told.formIntersection(outcome.errors.map(\.description))
             for (index, row) in rows.enumerated() {
                 if owed.contains(index) {
                     state.late.append(row)
@@ -155,7 +170,13 @@ final class ResultWriter: Sendable {
     }
 
     private func tell(_ outcome: ResultOutcome) {
-        for error in outcome.errors { report("\(error)") }
+        for error in outcome.errors {
+            let text = error.description
+            let isNew = state.withLock {
+                error.canPass ? $0.told.insert(text).inserted : $0.toldForGood.insert(text).inserted
+            }
+            if isNew { report(text) }
+        }
         for row in outcome.ended {
             report(
                 "the last row of \(row.path), at byte \(row.offset), had no line end: it was ended so that results could "
