@@ -135,7 +135,7 @@ struct FullDiskStartTests {
         // What was reserved before goes first.
         let text = String(repeating: "x", count: 500_000)
         for number in 0..<200 where status == 200 {
-            let task = #"{"task_id":"t\#(number)","phase":"p","config":{"text":"\#(text)"}}"#
+            let task = #"{"task_id":"t\#(number)","phase":"q","after":["r"],"config":{"text":"\#(text)"}}"#
             let answer = try await call(daemon, "POST", "/tasks", task)
             status = answer.status
             if status != 200 {

@@ -41,6 +41,9 @@ final class ResultWriter: Sendable {
         }
     }
 
+    /// How long rows wait that a full disk or a file did not take.
+    private static let retryInterval = Duration.seconds(5)
+
     private let state = Mutex(State())
     private let wake = DispatchGate()
     private let finished = DispatchGate()
@@ -121,16 +124,20 @@ final class ResultWriter: Sendable {
     }
 
     private func run() {
+        var nextTry = ContinuousClock.now
         while true {
+            let isTry = ContinuousClock.now >= nextTry
             let (batch, late, isClosed) = state.withLock { state -> ([Waiting], [OwedRow], Bool) in
+                let isTry = isTry || state.isClosed
                 defer {
                     state.queue = []
-                    state.late = []
+                    if isTry { state.late = [] }
                 }
-                return (state.queue, state.late, state.isClosed)
+                return (state.queue, isTry ? state.late : [], state.isClosed)
             }
             if !late.isEmpty || !batch.isEmpty {
-                write(late: late, batch)
+                write(late: late, batch, retrying: isTry || isClosed)
+                if isTry { nextTry = ContinuousClock.now + Self.retryInterval }
             } else if isClosed {
                 state.withLock { $0.isRunning = false }
                 finished.open()
@@ -142,14 +149,14 @@ final class ResultWriter: Sendable {
                 finished.open()
                 return
             }
-            wake.wait(seconds: hasLate ? 5 : 3600)
+            wake.wait(for: hasLate ? max(nextTry - ContinuousClock.now, .milliseconds(1)) : .seconds(3600))
         }
     }
 
-    private func write(late: [OwedRow], _ batch: [Waiting]) {
+    private func write(late: [OwedRow], _ batch: [Waiting], retrying: Bool) {
         let rows = late + batch.map(\.owed)
         let outcome = files.withLock { files -> ResultOutcome in
-            let outcome = files.append(rows.map(\.row), checkingFirst: late.count)
+            let outcome = files.append(rows.map(\.row), checkingFirst: late.count, retrying: retrying)
             tell(outcome)
             return outcome
         }
@@ -157,7 +164,7 @@ final class ResultWriter: Sendable {
         if !late.isEmpty, owed.isEmpty { report("the rows that were owed are written now") }
         state.withLock { state in
             // What has passed is told again when it comes again.
-            state.told.formIntersection(outcome.errors.map(\.description))
+            if retrying { state.told.formIntersection(outcome.errors.map(\.description)) }
             for (index, row) in rows.enumerated() {
                 if owed.contains(index) {
                     state.late.append(row)

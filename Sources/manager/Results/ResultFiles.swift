@@ -22,6 +22,8 @@ struct ResultFiles: Sendable {
     private let fileSystem: any FileSystem
     private let resolve: @Sendable (String) throws(FileError) -> String
     private var files: [String: ResultFile] = [:]
+    /// Paths of files, and names of output directories, that took no row the last time.
+    private var refused: [String: ResultFilesError] = [:]
     /// Rows that some file lacks: the files that have them.
     private var partlyWritten: [ResultRowID: Set<String>] = [:]
 
@@ -45,19 +47,30 @@ struct ResultFiles: Sendable {
     }
 
     /// As above; only of the first `count` rows some may stand already, so files that none of those goes to are not read.
-    mutating func append(_ rows: [ResultRow], checkingFirst count: Int) -> ResultOutcome {
+    ///
+    /// Without `retrying`, files and directories that refused the last time are left alone and their rows are owed: so a
+    /// full disk costs one try a round, and no row overtakes those that are owed to its file. Give what is owed again
+    /// with `retrying`, before newer rows.
+    mutating func append(_ rows: [ResultRow], checkingFirst count: Int, retrying: Bool = true) -> ResultOutcome {
         var outcome = ResultOutcome()
         var owed: Set<Int> = []
+        if retrying { refused = [:] }
         let plan = plan(rows, &outcome, &owed)
         var written: [(path: String, rows: [Int])] = []
         for (path, indexes) in plan {
             let indexes = indexes.filter { !(partlyWritten[rows[$0].id]?.contains(path) ?? false) }
             guard !indexes.isEmpty else { continue }
+            if let error = refused[path] {
+                outcome.errors.append(error)
+                owed.formUnion(indexes)
+                continue
+            }
             var file = files[path] ?? ResultFile(path, on: fileSystem)
             do throws(ResultFilesError) {
                 try file.append(indexes.map { rows[$0] }, checkingPresence: indexes.contains { $0 < count }, &outcome)
                 written.append((path, indexes))
             } catch {
+                refused[path] = error
                 outcome.errors.append(error)
                 owed.formUnion(indexes)
             }
@@ -118,7 +131,7 @@ struct ResultFiles: Sendable {
 
     /// Which rows go to which file, files in the order of their first row. Rows whose directory cannot be made are owed;
     /// those that can never be written are reported and owed to nobody, or no state would be saved any more.
-    private func plan(
+    private mutating func plan(
         _ rows: [ResultRow], _ outcome: inout ResultOutcome, _ owed: inout Set<Int>
     ) -> [(path: String, rows: [Int])] {
         var plan: [(path: String, rows: [Int])] = []
@@ -134,9 +147,13 @@ struct ResultFiles: Sendable {
                 if let known = paths[directory] {
                     place = known
                 } else {
-                    do throws(ResultFilesError) { place = .file(try self.path(in: directory)) } catch {
+                    do throws(ResultFilesError) {
+                        if let error = refused[directory] { throw error }
+                        place = .file(try self.path(in: directory))
+                    } catch {
                         outcome.errors.append(error)
                         if case .badDirectory = error { place = .never } else { place = .unreachable }
+                        if error.canPass { refused[directory] = error }
                     }
                     paths[directory] = place
                 }
