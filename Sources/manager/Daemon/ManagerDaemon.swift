@@ -103,6 +103,9 @@ final class ManagerDaemon: Sendable {
         }
     }
 
+    /// Where workers connect; nil where there is no port for them.
+    var workerAddress: String? { listener?.address }
+
     private static func takeLock(_ data: DataDirectory) throws(StartFailure) -> DirectoryLock {
         // The lock's directory must not be made before this is known: a state file without its journal.
         try StartupOrder.refuseStateWithoutJournal(data)
