@@ -41,7 +41,8 @@ struct FullDiskStartTests {
     }
 
     private func addresses() async throws -> (http: UInt16, workers: UInt16) {
-        for _ in 0..<3000 {
+        var found: (http: UInt16, workers: UInt16)?
+        _ = try await eventually {
             let text = try String(contentsOfFile: scratch.path + "/journal/lock", encoding: .utf8)
             let ports = ["http", "tcp"].map { name -> UInt16? in
                 guard let start = text.range(of: "\"\(name)\":\"127.0.0.1:") else { return nil }
@@ -51,11 +52,11 @@ struct FullDiskStartTests {
             if text.contains("\"pid\":\(ProcessInfo.processInfo.processIdentifier),"), let http = ports[0],
                 let workers = ports[1]
             {
-                return (http, workers)
+                found = (http, workers)
             }
-            try await Task.sleep(for: .milliseconds(10))
+            return found != nil
         }
-        throw FileError(operation: "find the addresses in", path: scratch.path, errno: 2)
+        return try #require(found, "no addresses in \(scratch.path)/journal/lock")
     }
 
     /// The first line of an answer over HTTP, and its last.
@@ -108,6 +109,65 @@ struct FullDiskStartTests {
         let daemon = try await start.value
         #expect(try await ask(ports.workers, #"{"type":"request_task","worker_id":"w"}"#).contains(#""task_id":"a""#))
         #expect(try await http(ports.http, "GET /readyz").status.contains("200"))
+        try await daemon.stop()
+        #expect(try VerbRun(["verify", "--data-dir", scratch.path]).status == 0)
+    }
+
+    private func call(
+        _ daemon: ManagerDaemon, _ method: String, _ path: String, _ body: String? = nil
+    ) async throws -> HTTPCaller.Answer {
+        let url = "http://" + daemon.httpAddress
+        return try await onThread(named: "test") { Result { try HTTPCaller.call(url, method, path, body) } }.get()
+    }
+
+    @Test("a disk that fills up while the manager runs: new work is 507, what runs can end, and room is used at once")
+    func fillsUp() async throws {
+        let daemon = try await ManagerDaemon.start(try options(DataDirectory(scratch.path, on: disk)), logger: logger)
+        func claim() async throws -> (status: Int, ids: [String]) {
+            let answer = try await call(daemon, "POST", "/claims", #"{"worker":"w"}"#)
+            let tasks = answer["tasks"] as? [[String: Any]] ?? []
+            return (answer.status, tasks.compactMap { $0["task_id"] as? String })
+        }
+        var claimed = try await claim().ids
+        #expect(claimed == ["a"])
+        disk.isFull = true
+        var status = 200
+        // What was reserved before goes first.
+        let text = String(repeating: "x", count: 500_000)
+        for number in 0..<200 where status == 200 {
+            let task = #"{"task_id":"t\#(number)","phase":"q","after":["r"],"config":{"text":"\#(text)"}}"#
+            let answer = try await call(daemon, "POST", "/tasks", task)
+            status = answer.status
+            if status != 200 {
+                #expect(answer.headers["content-type"] == "application/problem+json")
+                #expect((answer["detail"] as? String)?.contains("no room") == true, "\(answer.body)")
+            }
+        }
+        #expect(status == 507)
+        status = 200
+        for _ in 0..<2000 where status == 200 {
+            let answer = try await claim()
+            status = answer.status
+            claimed += answer.ids
+        }
+        // 204 where all were claimed before the room for their ends was used up.
+        #expect(status == 507 || status == 204)
+        #expect(try await call(daemon, "GET", "/status").status == 200)
+        for id in claimed {
+            let body = #"{"worker":"w","attempt":1,"result":{"y":1}}"#
+            #expect(try await call(daemon, "POST", "/tasks/\(id)/complete", body).status == 200, "\(id)")
+        }
+        #expect(!FileManager.default.fileExists(atPath: scratch.path + "/final_results.csv"))
+        disk.isFull = false
+        let task = #"{"task_id":"last","phase":"p","config":{}}"#
+        #expect(try await call(daemon, "POST", "/tasks", task).status == 200)
+        let path = scratch.path + "/final_results.csv"
+        let areWritten = try await eventually {
+            guard FileManager.default.fileExists(atPath: path) else { return false }
+            return try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").count == claimed.count + 1
+        }
+        let written = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map { $0.prefix(40) }
+        #expect(areWritten, "\(claimed.count) rows were due: \(written)")
         try await daemon.stop()
         #expect(try VerbRun(["verify", "--data-dir", scratch.path]).status == 0)
     }

@@ -64,7 +64,12 @@ final class HTTPCaller {
             if let type { all["Content-Type"] = type }
         }
         let head = "\(method) /api/v1\(path) HTTP/1.1\r\n" + all.map { "\($0): \($1)\r\n" }.joined() + "\r\n"
-        let bytes = Array((head + (body ?? "")).utf8)
+        sendRaw(head + (body ?? ""))
+    }
+
+    /// Sends text as it is.
+    func sendRaw(_ text: String) {
+        let bytes = Array(text.utf8)
         var done = 0
         while done < bytes.count {
             let count = bytes[done...].withUnsafeBytes {

@@ -64,6 +64,67 @@ struct HTTPTests {
         #expect(unknown.headers["content-type"] == "application/problem+json")
     }
 
+    @Test("a page of this machine is taken by any of its names, at the same port alone")
+    func origins() throws {
+        let port = manager.http.split(separator: ":").last ?? ""
+        for (host, origin) in [
+            ("127.0.0.1:\(port)", "http://localhost:\(port)"), ("localhost:\(port)", "http://127.0.0.1:\(port)"),
+            ("[::1]:\(port)", "http://LOCALHOST:\(port)"), ("localhost:\(port)", "http://localhost:\(port)"),
+            ("127.0.0.1", "http://localhost"), ("127.0.0.1:80", "http://localhost"),
+        ] {
+            #expect(try get("/status", ["Host": host, "Origin": origin]).status == 200, "\(host) \(origin)")
+        }
+        for origin in [
+            "http://localhost:1", "http://localhost", "https://localhost:\(port)", "http://evil.example:\(port)",
+            "http://127.0.0.1.evil.example:\(port)", "null", "http://localhost:\(port).evil.example", "",
+        ] {
+            #expect(try get("/status", ["Host": "127.0.0.1:\(port)", "Origin": origin]).status == 403, "\(origin)")
+        }
+    }
+
+    @Test("a wrong method is told from a path that is none; HEAD is answered as GET, without body")
+    func methods() throws {
+        for (method, path, allowed) in [
+            ("DELETE", "/tasks", "GET, HEAD, POST"), ("GET", "/claims", "POST"), ("PUT", "/tasks/a", "GET, HEAD"),
+            ("GET", "/tasks/a/cancel", "POST"), ("POST", "/status", "GET, HEAD"), ("PATCH", "/events", "GET, HEAD"),
+        ] {
+            let answer = try HTTPCaller.call(manager.http, method, path)
+            #expect(answer.status == 405 && answer.headers["allow"] == allowed, "\(method) \(path) \(answer)")
+            #expect(answer.headers["content-type"] == "application/problem+json")
+        }
+        #expect(try HTTPCaller.call(manager.http, "DELETE", "/tasks/a/nothing").status == 404)
+        for path in ["/status", "/events?follow=true", "/tasks", "/results"] {
+            let caller = try HTTPCaller(manager.http)
+            caller.send("HEAD", path)
+            #expect(caller.head().status == 200, "\(path)")
+        }
+    }
+
+    @Test("a client that waits to be asked for its body is asked; one whose body is too large is told at once")
+    func continues() throws {
+        let caller = try HTTPCaller(manager.http)
+        let body = task("a")
+        let length = ["Content-Length": String(body.utf8.count), "Content-Type": "application/json"]
+        caller.send("POST", "/tasks", headers: length.merging(["Expect": "100-continue"]) { $1 })
+        #expect(caller.head().status == 100)
+        caller.sendRaw(body)
+        #expect(caller.answer().body == #"{"added":1,"existing":0}"#)
+        let large = try HTTPCaller(manager.http)
+        large.send(
+            "POST", "/tasks",
+            headers: [
+                "Content-Length": String(9 << 20), "Content-Type": "application/json", "Expect": "100-Continue",
+            ])
+        #expect(large.answer().status == 413)
+    }
+
+    @Test("an event type that there is not is refused, with those that there are")
+    func eventTypes() throws {
+        let answer = try get("/events?type=added,nosuch")
+        #expect(answer.status == 400 && (answer["detail"] as? String)?.contains("'nosuch': added, extended") == true)
+        #expect(try get("/events?type=added,clock").status == 200)
+    }
+
     @Test("a page of tasks goes on after its last, and filters hold")
     func paging() throws {
         let list = (0..<5).map { task("t\($0)") }.joined(separator: ",")

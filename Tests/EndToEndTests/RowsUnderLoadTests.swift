@@ -44,7 +44,8 @@ struct RowsUnderLoadTests {
                     #"{"type":"add","tasks":[{"task_id":"\#(id)","phase":"others","config":{},"priority":-9}]}"#)
                 // A row in two pieces, as a buffered writer leaves it.
                 try folder.append(id, to: file)
-                usleep(UInt32.random(in: 0...15_000, using: &random))
+                // The manager goes on meanwhile, and scans the file or not.
+                for _ in 0..<Int.random(in: 0...60, using: &random) { _ = client.ask(#"{"type":"status"}"#) }
                 try folder.append(",\(number)\n", to: file)
                 others.append(id)
             }

@@ -1,5 +1,6 @@
 import EventLog
 import Foundation
+import Glibc
 import Projections
 import TestSupport
 import Testing
@@ -90,6 +91,30 @@ struct ResetTests {
                 let rows = try String(contentsOfFile: scratch.path + "/final_results.csv", encoding: .utf8)
                 #expect(rows.split(separator: "\n").count == 3, "call \(failing)")
             }
+        }
+    }
+
+    @Test("what lies on another disk gets another name beside its old one, and completes nothing afterwards")
+    func otherDisk() throws {
+        let counting = FailingFileSystem(failingCall: 0)
+        let first = try copy()
+        _ = try reset(DataDirectory(first.path, on: counting))
+        let renames = counting.log.enumerated().filter { $1.hasPrefix("rename ") && !$1.hasSuffix("/journal") }
+        #expect(renames.count >= 5)
+        for (index, call) in renames {
+            let scratch = try copy()
+            let before = try SampleData.files(scratch.path)
+            let disk = FailingFileSystem(failingCall: index + 1, .once, errno: EXDEV)
+            let done = try reset(DataDirectory(scratch.path, on: disk))
+            let name = String(call.dropFirst("rename ".count + first.path.count + 1))
+            #expect(done.renamed == ["\(name).\(done.archive)"], "\(call)")
+            #expect(!done.moved.contains(name))
+            let after = try SampleData.files(scratch.path)
+            for (path, bytes) in before where path == name || path.hasPrefix(name + "/") {
+                #expect(after[path.replacing(name, with: "\(name).\(done.archive)")] == bytes, "\(path)")
+            }
+            #expect(after.count == before.count)
+            #expect(try SampleData.state(scratch.path).taskCount == 0, "\(call)")
         }
     }
 

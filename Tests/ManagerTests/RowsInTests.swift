@@ -24,7 +24,7 @@ struct RowsInTests {
         #expect(manager.reconciler.scan() == 3)
         for id in ["assigned", "pending", "held"] { #expect(manager.status(id) == .complete, "\(id)") }
         #expect(manager.status("cancelled") == .cancelled)
-        #expect(manager.warnings.filter { $0.contains("row 5") && $0.contains("cancelled") }.count == 1)
+        #expect(manager.warnings.filter { $0.contains("row 5: its task cancelled is cancelled") }.count == 1)
         let done = try manager.events("completed")
         #expect(done.map { $0["task"] as? String } == ["assigned", "pending", "held"])
         #expect(done.allSatisfy { $0["via"] as? String == "csv" && $0["actor"] as? String == "csv" })
@@ -122,6 +122,47 @@ struct RowsInTests {
         #expect(manager.reconciler.scan() == 2)
         #expect(manager.warnings.isEmpty)
         #expect(try manager.events("completed").map { $0["row"] as? Int } == [2, 4, 7])
+    }
+
+    @Test("lines that end with CR alone are told of once, and rows of ours are not mixed into them")
+    func bareReturns() throws {
+        let manager = try ManagerInProcess(folder)
+        for id in ["a", "b"] { try manager.add(id) }
+        try folder.write("task_id,acc\ra,1\rb,2\r", to: file)
+        for _ in 0..<2 { #expect(manager.reconciler.scan() == 0) }
+        #expect(manager.warnings.count == 1)
+        #expect(manager.warnings.first?.contains("row 1: its lines end with CR alone") == true, "\(manager.warnings)")
+        try manager.claim("w")
+        try manager.complete("a", by: "w", result: #"{"acc":1}"#)
+        #expect(try folder.read(file) == "task_id,acc\ra,1\rb,2\r")
+        #expect(manager.warnings.contains { $0.contains("no row can be added; the rows stay owed") })
+        // Behind rows with LF, a CR inside quotes is a value, and one at the end may be half of a CRLF.
+        try folder.write("task_id,note\nx,\"one\rtwo\"\nb,fine\r", to: "results_q/final_results.csv")
+        let before = manager.warnings.count
+        #expect(manager.reconciler.scan() == 0)
+        #expect(manager.warnings.count == before)
+        try folder.append("\nx,1\rx,2\r", to: "results_q/final_results.csv")
+        #expect(manager.reconciler.scan() == 1)
+        #expect(manager.warnings.last?.contains("row 4: its lines end with CR alone") == true, "\(manager.warnings)")
+        manager.stop()
+    }
+
+    @Test("a row that names no task is told how it can name one")
+    func advice() throws {
+        let manager = try ManagerInProcess(folder)
+        try manager.add("a", #"{"width":4}"#, key: ["phase"])
+        try manager.add("b", #"{"width":16}"#, key: ["phase"])
+        try manager.add("c", #"{"depth":1}"#, key: ["depth"], phase: "q")
+        try folder.write("task_id,phase\nother,p\n,p\nother,q\n,q\n", to: file)
+        #expect(manager.reconciler.scan() == 0)
+        let said = manager.warnings
+        func says(_ parts: String...) -> Bool { said.contains { line in parts.allSatisfy { line.contains($0) } } }
+        #expect(says("row 2: there is no task 'other', and it agrees with several", "correct its task_id"), "\(said)")
+        #expect(says("row 3: it agrees with several", "fill in its task_id"), "\(said)")
+        #expect(says("row 4: there is no task 'other', and without the column 'depth'"), "\(said)")
+        #expect(says("csv: without the column 'depth'", "fill in its task_id"), "\(said)")
+        #expect(!says("add a task_id column"), "\(said)")
+        manager.stop()
     }
 
     @Test("only what was appended is read, and a start reads the beginning once to know it again")

@@ -2,7 +2,8 @@ import EventLog
 import Glibc
 import Synchronization
 
-/// A disk that is full for as long as it is told to be: every write and every reservation throws ENOSPC.
+/// A disk that is full for as long as it is told to be: every reservation throws ENOSPC, and every write that goes beyond
+/// the file's end and what was reserved of it.
 ///
 /// Renames, removals and the lock's line go through, as they need no new block.
 public final class FullDiskFileSystem: FileSystem {
@@ -55,6 +56,7 @@ public final class FullDiskFileSystem: FileSystem {
 private final class FullDiskFile: File {
     private let base: any File
     private let owner: FullDiskFileSystem
+    private let reserved = Atomic<Int64>(0)
 
     init(_ base: any File, _ owner: FullDiskFileSystem) {
         self.base = base
@@ -68,7 +70,8 @@ private final class FullDiskFile: File {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(FileError) {
-        try owner.check("write", path)
+        let taken = max(reserved.load(ordering: .acquiring), try base.sizeBytes())
+        if offset + Int64(bytes.count) > taken { try owner.check("write", path) }
         try base.write(bytes, at: offset)
     }
 
@@ -80,7 +83,9 @@ private final class FullDiskFile: File {
 
     func reserve(upTo end: Int64) throws(FileError) -> Bool {
         try owner.check("reserve space in", path)
-        return try base.reserve(upTo: end)
+        let isReserved = try base.reserve(upTo: end)
+        if isReserved { reserved.store(end, ordering: .releasing) }
+        return isReserved
     }
 
     func identity() throws(FileError) -> FileIdentity { try base.identity() }

@@ -31,6 +31,21 @@ struct TidyTests {
         }
     }
 
+    @Test("every note that is written has a type that readers may ask for")
+    func noteTypes() throws {
+        let files = try sources("Sources")
+        let known = try #require(files.first { $0.name == "EventTypes.swift" }).text
+        var found = 0
+        for file in files {
+            for part in file.text.components(separatedBy: "type: \"").dropFirst() where file.text.contains(".note(") {
+                found += 1
+                let type = part.prefix { $0 != "\"" }
+                #expect(known.contains("\"\(type)\""), "\(file.name): \(type)")
+            }
+        }
+        #expect(found >= 4)
+    }
+
     @Test("nothing is forced and nothing is left over")
     func forced() throws {
         let marks = ["try" + "!", "as" + "! ", "TO" + "DO", "FIX" + "ME", "fatal" + "Error(", " try" + "? "]

@@ -4,7 +4,7 @@
 /// Paths are absolute or relative to the working directory. Nothing here is buffered: when a call returns,
 /// the kernel has the bytes; when `File.sync` returns, the disk has them. Every descriptor is close-on-exec.
 public protocol FileSystem: Sendable {
-    /// Opens a file. Throws `FileError` (ENOENT, EEXIST, EACCES …).
+    /// Opens a file. Throws `FileError` (ENOENT, EEXIST, EACCES …). Never waits, not even for a pipe's other end.
     func open(_ path: String, _ mode: OpenMode) throws(FileError) -> any File
 
     /// The names in a directory, sorted by bytes, without `.` and `..`. Throws when it does not exist.
@@ -100,14 +100,19 @@ public struct FileMetadata: Sendable, Equatable {
     public let sizeBytes: Int64
     /// True for a directory.
     public let isDirectory: Bool
+    /// True for an ordinary file: no directory, pipe, socket or device.
+    public let isRegular: Bool
     /// Permission bits, such as 0o600.
     public let permissions: UInt16
 
     /// Makes a description; for doubles of the file system.
-    public init(identity: FileIdentity, sizeBytes: Int64, isDirectory: Bool, permissions: UInt16) {
+    public init(
+        identity: FileIdentity, sizeBytes: Int64, isDirectory: Bool, isRegular: Bool, permissions: UInt16
+    ) {
         self.identity = identity
         self.sizeBytes = sizeBytes
         self.isDirectory = isDirectory
+        self.isRegular = isRegular
         self.permissions = permissions
     }
 }

@@ -14,7 +14,10 @@ public struct LocalFileSystem: FileSystem {
             case .createNew: O_RDWR | O_CREAT | O_EXCL
             case .replace: O_RDWR | O_CREAT | O_TRUNC
             }
-        let descriptor = try retryingInterrupts("open", path) { Glibc.open(path, flags | O_CLOEXEC, 0o644) }
+        // O_NONBLOCK: whoever puts a pipe where a file is due must not stop the one who opens it. Files ignore it.
+        let descriptor = try retryingInterrupts("open", path) {
+            Glibc.open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0o644)
+        }
         return LocalFile(path: path, descriptor: descriptor)
     }
 
@@ -46,6 +49,7 @@ public struct LocalFileSystem: FileSystem {
             identity: FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino)),
             sizeBytes: Int64(status.st_size),
             isDirectory: status.st_mode & S_IFMT == S_IFDIR,
+            isRegular: status.st_mode & S_IFMT == S_IFREG,
             permissions: UInt16(truncatingIfNeeded: status.st_mode & 0o7777))
     }
 

@@ -22,9 +22,7 @@ extension ManagerState {
             var seen: Set<String> = []
             for id in ids where seen.insert(id).inserted { events += try decide(operation, id, priority: priority) }
         case .matching(let filter):
-            if let phase = filter.phase, counts(ofPhase: phase) == nil {
-                throw Rejection(.unknownTask, "there is no phase \(phase)")
-            }
+            if let problem = problem(withPhase: filter.phase) { throw Rejection(.unknownTask, problem) }
             for number in tasks(matching: filter).numbers {
                 do throws(Rejection) { events += try decide(operation, taskID(number), priority: priority) } catch {
                     if error.code != .conflict { throw error }  // it does not apply to this one

@@ -124,3 +124,12 @@ extension ManagerState {
         }
     }
 }
+
+extension ManagerState {
+    /// A sentence for a phase that no task belongs to, with those that there are; nil where one does.
+    public func problem(withPhase phase: String?) -> String? {
+        guard let phase, counts(ofPhase: phase) == nil else { return nil }
+        let names = phases.prefix(50).joined(separator: ", ") + (phases.count > 50 ? " …" : "")
+        return "there is no phase \(phase): " + (phases.isEmpty ? "no task stands yet" : names)
+    }
+}

@@ -79,6 +79,24 @@ extension Bounds {
         if let name = spec.after.first(where: { problem(withName: $0, what: "") != nil }) {
             return "after names '\(name)', which can be no phase"
         }
-        return nil
+        return spec.key.flatMap { problem(withKey: $0, config: spec.config) }
+    }
+
+    /// Why these columns cannot tell a row's task; nil where they can.
+    private static func problem(withKey columns: [String], config: [UInt8]) -> String? {
+        if columns.isEmpty { return "key is empty; name at least one column, or leave key out" }
+        var known: Set = ["phase", "seed"]
+        config.withUnsafeBufferPointer { buffer in
+            var reader = JSONReader(buffer)
+            do throws(JSONError) {
+                try reader.object { name, reader throws(JSONError) in
+                    known.insert(name)
+                    try reader.skip()
+                }
+            } catch { return }  // it was read before; what is found of it counts
+        }
+        return columns.first { !known.contains($0) }.map {
+            "key names '\($0)', which is neither phase, seed nor a key of the config; take it out"
+        }
     }
 }

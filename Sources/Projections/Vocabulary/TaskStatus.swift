@@ -75,16 +75,14 @@ public enum Bounds {
         return nil
     }
 
-    /// Why a text cannot be an output directory; nil where it can: relative, inside the data directory.
+    /// Why a text cannot be an output directory, as a sentence; nil where it can.
     public static func problem(withDirectory path: String) -> String? {
-        if path.isEmpty { return "an output directory is empty" }
-        if path.utf8.first == UInt8(ascii: "/") { return "output directory '\(path)' is absolute; it must be relative" }
-        if path.split(separator: "/").contains("..") {
-            return "output directory '\(path)' leads out of the data directory"
+        OutputDirectory.problem(path).map { problem in
+            let shown = path.unicodeScalars.prefix(100).map {
+                OutputDirectory.hasControlCharacter(String($0)) ? "?" : $0
+            }
+            return "output directory '\(String(String.UnicodeScalarView(shown)))' \(problem)"
         }
-        if path.utf8.contains(where: { $0 < 32 || $0 == 127 }) { return "an output directory has a control character" }
-        if path.utf8.count > 1000 { return "an output directory has more than 1000 bytes" }
-        return nil
     }
 
     /// The last bytes of an error's text that fit, cut at a character.

@@ -22,14 +22,29 @@ struct DiffCommand: AsyncParsableCommand {
     func run() async throws {
         try await Terminal.ending {
             guard moments.count == 2 else { throw ValidationError("give two moments, such as -2h now") }
-            let data = try dataOptions.withJournal()
+            let data = try dataOptions.forReading()
             let now = LogTime.now()
             let (first, second) = (try Self.moment(moments[0], now), try Self.moment(moments[1], now))
+            if Self.isLater(first, than: second) { throw Self.wrongOrder(moments) }
             let changes = try await onThread(named: "diff") {
                 Result { try Changes.between(first, second, in: data.journal) }
             }.get()
+            guard let changes else { throw Self.wrongOrder(moments) }
             Terminal.write(json ? changes.json() : Array(changes.text().utf8))
         }
+    }
+
+    /// Whether one moment is later than another of the same kind; a time and a seq are compared by the journal.
+    private static func isLater(_ first: Moment, than second: Moment) -> Bool {
+        switch (first, second) {
+        case (.time(let first), .time(let second)): first > second
+        case (.position(let first), .position(let second)): first > second
+        default: false
+        }
+    }
+
+    private static func wrongOrder(_ moments: [String]) -> ValidationError {
+        ValidationError("\(moments[0]) is later than \(moments[1]): name the earlier moment first")
     }
 
     private static func moment(_ text: String, _ now: LogTime) throws -> Moment {
@@ -46,14 +61,18 @@ struct Changes: Sendable {
     private var ids: [[String]] = Array(repeating: [], count: Changes.kinds.count)
     private var seen: [Set<String>] = Array(repeating: [], count: Changes.kinds.count)
 
-    /// Reads the events after the first moment, up to the second.
-    static func between(_ first: Moment, _ second: Moment, in journal: JournalDirectory) throws -> Changes {
+    /// Reads the events after the first moment, up to the second. Nil: an event shows that the first is the later one.
+    static func between(_ first: Moment, _ second: Moment, in journal: JournalDirectory) throws -> Changes? {
         var changes = Changes()
         var failure: EventError?
         var start = LogPosition(1)
-        if case .position(let position) = first { start = position.next }
+        var isReversed = false
+        if case .position(let position) = first { start = max(position, start) }
         try LogReader(journal, from: start, prefetching: true).forEach { line throws(JournalError) in
-            guard second.reaches(line) else { return false }
+            guard second.reaches(line) else {
+                isReversed = first.reaches(line)
+                return false
+            }
             guard !first.reaches(line) else { return true }
             do throws(EventError) { changes.note(try EventView(line.body)) } catch {
                 failure = error
@@ -62,7 +81,7 @@ struct Changes: Sendable {
             return true
         }
         if let failure { throw VerbFailure("\(failure)", status: 1) }
-        return changes
+        return isReversed ? nil : changes
     }
 
     private mutating func note(_ event: EventView) {

@@ -15,7 +15,7 @@ struct HistoryCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Terminal.ending {
-            let data = try dataOptions.withJournal()
+            let data = try dataOptions.forReading()
             let moment = try momentOptions.moment()
             let wanted = Array(task.utf8)
             let json = json

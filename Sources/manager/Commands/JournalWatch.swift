@@ -1,7 +1,7 @@
 import EventLog
 import Glibc
 
-/// Waits until the journal may have grown: looks at the newest file's identity and size ten times a second.
+/// Waits until the journal may have grown: looks at the newest file's identity and size twenty times a second.
 struct JournalWatch {
     private let journal: JournalDirectory
 
@@ -13,23 +13,21 @@ struct JournalWatch {
         repeat { usleep(50_000) } while look() == before
     }
 
-    /// Blocks likewise, but at most so many seconds.
-    func wait(atMost seconds: Double) {
-        let before = look()
+    /// Blocks until it differs from what was seen, but at most so many seconds.
+    func wait(atMost seconds: Double, since before: Sight) {
         let deadline = ContinuousClock.now + .milliseconds(Int64(seconds * 1000))
-        repeat {
-            guard ContinuousClock.now < deadline else { return }
-            usleep(50_000)
-        } while look() == before
+        while look() == before, ContinuousClock.now < deadline { usleep(50_000) }
     }
 
-    private struct Sight: Equatable {
+    /// The newest file as it was seen.
+    struct Sight: Equatable {
         var name: SegmentName?
         var identity: FileIdentity?
         var sizeBytes: Int64 = 0
     }
 
-    private func look() -> Sight {
+    /// Looks at the newest file.
+    func look() -> Sight {
         do {
             guard let name = try journal.segments().last else { return Sight() }
             let metadata = try journal.fileSystem.metadata(journal.path(of: name))

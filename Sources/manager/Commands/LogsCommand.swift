@@ -20,7 +20,7 @@ struct LogsCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Terminal.ending {
-            let data = try dataOptions.existing()
+            let data = try dataOptions.forReading()
             let (task, wanted, follows) = (task, attempt, follow)
             try await onThread(named: "logs") {
                 Result {

@@ -63,7 +63,8 @@ struct OperationOptions: ParsableArguments {
             dry.isDryRun = true
             let count = try await actor.operate(dry)
             if count > 0,
-                !Terminal.confirms("\(request.operation.rawValue): \(count) \(count == 1 ? "task" : "tasks"). Go on?")
+                !Terminal.confirms(
+                    "\(request.operation.rawValue): \(count) \(count == 1 ? "task" : "tasks") will change")
             {
                 return nil
             }
@@ -76,7 +77,7 @@ struct OperationOptions: ParsableArguments {
         if let url = acting.url ?? ProcessInfo.processInfo.environment["MANAGER_URL"], !url.isEmpty {
             return try await RemoteActor(client: try ManagerClient(url)).operate(request)
         }
-        let data = try acting.dataOptions.withJournal()
+        let data = try acting.dataOptions.forReading()
         let state = try await onThread(named: "replay") { Result { try StateReader.state(data, at: .now) } }.get().state
         return try state.decide(request.operation, on: request.target, priority: request.priority).count
     }

@@ -13,7 +13,7 @@ struct ReplayCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Terminal.ending {
-            let data = try dataOptions.withJournal()
+            let data = try dataOptions.forReading()
             let moment = try momentOptions.moment()
             // From the first event, not from a snapshot: a replay is what snapshots are checked against.
             let outcome = try await onThread(named: "replay") {

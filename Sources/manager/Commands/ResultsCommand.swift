@@ -26,9 +26,7 @@ struct ResultsCommand: AsyncParsableCommand {
     func run() async throws {
         try await Terminal.ending {
             let state = try await momentOptions.state(dataOptions).state
-            if let phase, state.counts(ofPhase: phase) == nil {
-                throw VerbFailure("there is no phase \(phase): \(state.phases.joined(separator: ", "))", status: 1)
-            }
+            if let problem = state.problem(withPhase: phase) { throw VerbFailure(problem, status: 1) }
             let listing = ResultListing(journal: dataOptions.data.journal, phase: phase)
             let (csv, json) = (csv, json)
             try await onThread(named: "results") {

@@ -58,7 +58,7 @@ struct ServeCommand: AsyncParsableCommand {
             let interrupted = Interruption()
             options.isStopRequested = { interrupted.isRequested }
             let daemon = try await ManagerDaemon.start(options, logger: logger)
-            logger.notice("HTTP on http://\(daemon.httpAddress), workers on \(workerListen)")
+            logger.notice("HTTP on http://\(daemon.httpAddress), workers on \(daemon.workerAddress ?? "no port")")
             await daemon.run(exitWhenDone: exitWhenDone, until: { interrupted.isRequested })
             let state = daemon.processor.snapshot
             try await daemon.stop()

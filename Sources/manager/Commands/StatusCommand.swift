@@ -21,7 +21,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Terminal.ending {
-            let data = try dataOptions.withJournal()
+            let data = try dataOptions.forReading()
             if watch {
                 let json = json
                 return try await onThread(named: "watch") { Result { try StatusWatch(data, json: json).run() } }.get()

@@ -21,7 +21,8 @@ struct TailCommand: AsyncParsableCommand {
     func run() async throws {
         try await Terminal.ending {
             if let n, n < 0 { throw ValidationError("-n \(n) is negative") }
-            let data = try dataOptions.withJournal()
+            if let problem = EventTypes.problem(type) { throw ValidationError("--type: \(problem)") }
+            let data = try dataOptions.forReading()
             var filter = EventFilter()
             filter.types = Set(type)
             filter.task = task.map { Array($0.utf8) }

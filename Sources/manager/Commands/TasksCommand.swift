@@ -33,6 +33,7 @@ struct TasksCommand: AsyncParsableCommand {
     func run() async throws {
         try await Terminal.ending {
             let outcome = try await momentOptions.state(dataOptions)
+            if let problem = outcome.state.problem(withPhase: phase) { throw VerbFailure(problem, status: 1) }
             var filter = TaskFilter()
             filter.statuses = Set(status.compactMap(TaskStatus.init(word:)))
             filter.phase = phase
@@ -92,7 +93,7 @@ struct TasksCommand: AsyncParsableCommand {
 extension MomentOptions {
     /// The state at the moment that is asked for; warns where that lies beyond the journal's end.
     func state(_ dataOptions: DataOptions) async throws -> Replay.Outcome {
-        let data = try dataOptions.withJournal()
+        let data = try dataOptions.forReading()
         let moment = try moment()
         let outcome = try await onThread(named: "replay") { Result { try StateReader.state(data, at: moment) } }.get()
         Terminal.warnBeyond(outcome)

@@ -11,22 +11,36 @@ extension Terminal {
     /// Writes text to standard output.
     static func write(_ text: String) { write(Array(text.utf8)) }
 
-    /// Asks for a yes on the terminal; true without asking where standard input or error is no terminal.
-    static func confirms(_ question: String) -> Bool {
-        guard isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return true }
-        FileHandle.standardError.write(Data((question + " [y/N] ").utf8))
+    /// Says on standard error what is about to be done, and asks for a yes where that and standard input are a terminal;
+    /// true without asking elsewhere.
+    static func confirms(_ statement: String) -> Bool {
+        guard isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else {
+            complain(statement)
+            return true
+        }
+        FileHandle.standardError.write(Data((statement + ". Go on? [y/N] ").utf8))
         let answer = readLine() ?? ""
         return ["y", "yes"].contains(answer.lowercased())
     }
 
-    /// All of a file, or of standard input for `-`. Throws where it has more than `limit` bytes.
+    /// All of a file, of a pipe such as a shell's `<(command)`, or of standard input for `-`. Throws where a pipe has more
+    /// than `limit` bytes.
     static func read(_ name: String, limitBytes: Int = 1 << 30) throws -> [UInt8] {
-        guard name == "-" else { return try readWholeFile(name, on: LocalFileSystem()) }
+        let disk = LocalFileSystem()
+        var input = FileHandle.standardInput
+        if name != "-" {
+            guard let metadata = try disk.metadata(name), !metadata.isRegular, !metadata.isDirectory else {
+                return try readWholeFile(name, on: disk)
+            }
+            input = try FileHandle(forReadingFrom: URL(fileURLWithPath: name))
+        }
         var bytes: [UInt8] = []
-        while let more = try FileHandle.standardInput.read(upToCount: 1 << 20), !more.isEmpty {
+        while let more = try input.read(upToCount: 1 << 20), !more.isEmpty {
             bytes.append(contentsOf: more)
             guard bytes.count <= limitBytes else {
-                throw VerbFailure("standard input has more than \(limitBytes >> 20) MiB: submit it in parts", status: 1)
+                throw VerbFailure(
+                    "\(name == "-" ? "standard input" : name) has more than \(limitBytes >> 20) MiB: submit it in parts",
+                    status: 1)
             }
         }
         return bytes

@@ -22,6 +22,17 @@ struct VerifyCommand: AsyncParsableCommand {
     }
 
     private static func verify(_ data: DataDirectory) throws -> Verifier.Report {
+        var report = try check(data)
+        // Backups and baselines, as a start looks at them: before the journal they tell of what it lacks.
+        let copies = StateCopies(data: data, warn: { _ in })
+        if let beyond = copies.beyond(report.last), report.damage.isEmpty {
+            let name = String(beyond.path.dropFirst(data.path.count + 1))
+            report.damage.append(Self.beyondEnd("../" + name, beyond.position, report.last))
+        }
+        return report
+    }
+
+    private static func check(_ data: DataDirectory) throws -> Verifier.Report {
         let verifier = Verifier(data.journal)
         guard try data.fileSystem.metadata(data.stateFile) != nil else { return try verifier.run() }
         let bytes = try readWholeFile(data.stateFile, on: data.fileSystem)
@@ -34,9 +45,7 @@ struct VerifyCommand: AsyncParsableCommand {
         var report = try verifier.run(wanted: [state.position])
         guard report.damage.isEmpty, state.position > .zero else { return report }
         if state.position > report.last {
-            report.damage.append(
-                snapshotDamage(
-                    "it stands at seq \(state.position), the journal ends at seq \(report.last)", state.position))
+            report.damage.append(beyondEnd("../manager_state.json", state.position, report.last))
         } else if report.crcs[state.position] != state.crc {
             report.damage.append(snapshotDamage("its last event is not the journal's", state.position))
         }
@@ -45,6 +54,12 @@ struct VerifyCommand: AsyncParsableCommand {
 
     private static func snapshotDamage(_ detail: String, _ position: LogPosition) -> JournalDamage {
         JournalDamage(kind: .bitRot, file: "../manager_state.json", position: position, detail: detail)
+    }
+
+    private static func beyondEnd(_ file: String, _ position: LogPosition, _ last: LogPosition) -> JournalDamage {
+        JournalDamage(
+            kind: .missingSegment, file: file, position: position,
+            detail: "it stands at seq \(position), the journal ends at seq \(last)")
     }
 
     private static func text(_ report: Verifier.Report) -> String {

@@ -26,7 +26,7 @@ struct WaitCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Terminal.ending {
-            let data = try dataOptions.withJournal()
+            let data = try dataOptions.forReading()
             var limit: Double?
             if let timeout {
                 do { limit = try MomentText.duration(timeout).seconds } catch { throw ValidationError("\(error)") }
@@ -54,9 +54,7 @@ struct WaitCommand: AsyncParsableCommand {
         var fold = try JournalFold(data)
         let unknown = ids.filter { fold.state.taskNumber($0) == nil }
         if let first = unknown.first { throw VerbFailure("there is no task \(first)", status: 1) }
-        if let phase, fold.state.counts(ofPhase: phase) == nil {
-            throw VerbFailure("there is no phase \(phase)", status: 1)
-        }
+        if let problem = fold.state.problem(withPhase: phase) { throw VerbFailure(problem, status: 1) }
         while true {
             let numbers = numbers(fold.state, ids, phase)
             if fold.state.isDone(numbers) { return ended(fold.state, numbers) }

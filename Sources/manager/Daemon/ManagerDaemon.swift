@@ -103,6 +103,9 @@ final class ManagerDaemon: Sendable {
         }
     }
 
+    /// Where workers connect; nil where there is no port for them.
+    var workerAddress: String? { listener?.address }
+
     private static func takeLock(_ data: DataDirectory) throws(StartFailure) -> DirectoryLock {
         // The lock's directory must not be made before this is known: a state file without its journal.
         try StartupOrder.refuseStateWithoutJournal(data)
@@ -310,13 +313,17 @@ final class ManagerDaemon: Sendable {
                 processor.results.close()
                 if try snapshots.write(paced: false) == nil {
                     logger.warning("the state was not saved: result rows are still owed; the next start writes them")
-                } else if options.backupEvery != nil {
+                    StartReport.say("Saved journal: \(processor.snapshot.taskCount) tasks")
+                } else {
                     // The state is saved: a backup that fails is no reason to stop uncleanly.
                     do {
-                        try Backups(options.data, keep: options.keepBackups).write(processor.snapshot, paced: false)
+                        if options.backupEvery != nil {
+                            try Backups(options.data, keep: options.keepBackups).write(
+                                processor.snapshot, paced: false)
+                        }
                     } catch { logger.warning("no backup was written: \(error)") }
+                    StartReport.say("Saved state: \(processor.snapshot.taskCount) tasks")
                 }
-                StartReport.say("Saved state: \(processor.snapshot.taskCount) tasks")
                 processor.writer.close()
                 try lock.describe(Self.lockLine(http: nil, tcp: nil))
                 lock.release()

@@ -26,6 +26,10 @@ final class ResultWriter: Sendable {
         var late: [OwedRow] = []
         /// Positions of rows that are not written yet, with how many there are.
         var unwritten: [UInt64: Int] = [:]
+        /// Problems that were reported and last.
+        var told: Set<String> = []
+        /// Problems that were reported and will never pass.
+        var toldForGood: Set<String> = []
         var isClosed = false
         var isRunning = true
 
@@ -36,6 +40,9 @@ final class ResultWriter: Sendable {
             unwritten[position.rawValue] = count > 1 ? count - 1 : nil
         }
     }
+
+    /// How long rows wait that a full disk or a file did not take.
+    private static let retryInterval = Duration.seconds(5)
 
     private let state = Mutex(State())
     private let wake = DispatchGate()
@@ -82,6 +89,14 @@ final class ResultWriter: Sendable {
         state.withLock { !$0.unwritten.keys.contains { $0 <= position.rawValue } }
     }
 
+    /// True when a row up to the position waits for its next try, because the disk or a file did not take it: to wait for
+    /// it may be in vain.
+    func isRefused(upTo position: LogPosition) -> Bool {
+        state.withLock { state in
+            state.late.contains { $0.position <= position } || (state.isClosed && !state.isRunning)
+        }
+    }
+
     /// Writes what may be owed after a start, leaving alone what stands already. On the calling thread, before any
     /// other row.
     func writeOwed(_ rows: [OwedRow], outputDirectories: [String]) {
@@ -109,16 +124,20 @@ final class ResultWriter: Sendable {
     }
 
     private func run() {
+        var nextTry = ContinuousClock.now
         while true {
+            let isTry = ContinuousClock.now >= nextTry
             let (batch, late, isClosed) = state.withLock { state -> ([Waiting], [OwedRow], Bool) in
+                let isTry = isTry || state.isClosed
                 defer {
                     state.queue = []
-                    state.late = []
+                    if isTry { state.late = [] }
                 }
-                return (state.queue, state.late, state.isClosed)
+                return (state.queue, isTry ? state.late : [], state.isClosed)
             }
             if !late.isEmpty || !batch.isEmpty {
-                write(late: late, batch)
+                write(late: late, batch, retrying: isTry || isClosed)
+                if isTry { nextTry = ContinuousClock.now + Self.retryInterval }
             } else if isClosed {
                 state.withLock { $0.isRunning = false }
                 finished.open()
@@ -130,19 +149,22 @@ final class ResultWriter: Sendable {
                 finished.open()
                 return
             }
-            wake.wait(seconds: hasLate ? 5 : 3600)
+            wake.wait(for: hasLate ? max(nextTry - ContinuousClock.now, .milliseconds(1)) : .seconds(3600))
         }
     }
 
-    private func write(late: [OwedRow], _ batch: [Waiting]) {
+    private func write(late: [OwedRow], _ batch: [Waiting], retrying: Bool) {
         let rows = late + batch.map(\.owed)
         let outcome = files.withLock { files -> ResultOutcome in
-            let outcome = files.append(rows.map(\.row), checkingPresence: !late.isEmpty)
+            let outcome = files.append(rows.map(\.row), checkingFirst: late.count, retrying: retrying)
             tell(outcome)
             return outcome
         }
         let owed = Set(outcome.owed)
+        if !late.isEmpty, owed.isEmpty { report("the rows that were owed are written now") }
         state.withLock { state in
+            // What has passed is told again when it comes again.
+            if retrying { state.told.formIntersection(outcome.errors.map(\.description)) }
             for (index, row) in rows.enumerated() {
                 if owed.contains(index) {
                     state.late.append(row)
@@ -155,7 +177,13 @@ final class ResultWriter: Sendable {
     }
 
     private func tell(_ outcome: ResultOutcome) {
-        for error in outcome.errors { report("\(error)") }
+        for error in outcome.errors {
+            let text = error.description
+            let isNew = state.withLock {
+                error.canPass ? $0.told.insert(text).inserted : $0.toldForGood.insert(text).inserted
+            }
+            if isNew { report(text) }
+        }
         for row in outcome.ended {
             report(
                 "the last row of \(row.path), at byte \(row.offset), had no line end: it was ended so that results could "

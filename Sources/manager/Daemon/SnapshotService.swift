@@ -29,7 +29,7 @@ final class SnapshotService: Sendable {
     }
 
     /// Writes one unless no event came since the last. Blocks the calling thread for as long as it takes.
-    /// Nil: rows up to it are owed (a full disk); the next one catches up.
+    /// Nil: rows up to it are owed (a full disk, a result file that takes none); the next one catches up.
     func write(paced: Bool = true) throws(FileError) -> Written? {
         var failure: FileError?
         let written = last.withLock { last -> Written? in
@@ -38,7 +38,7 @@ final class SnapshotService: Sendable {
             processor.writer.waitUntilDurable(state.position)
             var waited = 0
             while !processor.results.isWritten(upTo: state.position) {
-                if waited > 500 { return nil }
+                if waited > 500 || processor.results.isRefused(upTo: state.position) { return nil }
                 usleep(10_000)
                 waited += 1
             }

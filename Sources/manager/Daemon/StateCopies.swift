@@ -29,6 +29,9 @@ struct StateCopies: Sendable {
         return nil
     }
 
+    /// The newest position that a name tells, whether the file is good or not; nil where there is no copy.
+    func newestNamed() throws(FileError) -> LogPosition? { try candidates(withBackups: true).first?.position }
+
     /// The newest good copy at or before the journal's end whose last event is the journal's own.
     /// Baselines count only where the journal does not reach back to its first event.
     func newest(upTo last: LogPosition, withBackups: Bool) throws(StartFailure) -> Found? {

@@ -27,7 +27,8 @@ struct EventRoutes: Sendable {
         let type = isSSE ? "text/event-stream" : "application/x-ndjson"
         let headers: HTTPFields = [.contentType: type, .cacheControl: "no-store"]
         let journal = loaded.data.journal
-        guard wanted.follows else {
+        // Nobody would end the following of an answer without body.
+        guard wanted.follows, request.method != .head else {
             return StreamedAnswer.response(to: request, headers: headers) { bridge in
                 var sender = Sender(wanted, bridge)
                 try sender.send(LineFollower(journal, from: wanted.from), upTo: read.position)
@@ -79,6 +80,7 @@ struct EventRoutes: Sendable {
                 filter.since = try MomentText.time(since, now: LogTime.now())
             }
             filter.types = Set((RouteSet.text(request, "type") ?? "").split(separator: ",").map(String.init))
+            if let problem = EventTypes.problem(filter.types.sorted()) { throw Problem(.badRequest, problem) }
             filter.task = RouteSet.text(request, "task").map { Array($0.utf8) }
             filter.worker = RouteSet.text(request, "worker").map { Array($0.utf8) }
             switch RouteSet.text(request, "follow") ?? "false" {

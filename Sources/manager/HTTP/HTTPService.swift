@@ -38,6 +38,7 @@ final class HTTPService: Sendable {
         quiet.logLevel = .error
         let app = Application(
             router: router(),
+            server: .http1(configuration: .init(additionalChannelHandlers: [ContinueHandler()])),
             configuration: .init(address: .hostname(endpoint.host, port: endpoint.port)),
             onServerRunning: { channel in
                 found.yield(Endpoint(channel.localAddress).map(\.description) ?? "")
@@ -69,8 +70,10 @@ final class HTTPService: Sendable {
     }
 
     private func router() -> Router<BasicRequestContext> {
-        let router = Router()
+        let router = Router(options: .autoGenerateHeadEndpoints)
+        let methods = MethodGate<BasicRequestContext>()
         router.add(middleware: Gatekeeper(listen: endpoint))
+        router.add(middleware: methods)
         router.add(middleware: ReadOnlyGate { [self] in loaded.withLock { $0?.processor.readOnly } })
         router.get("/healthz") { _, _ in JSONAnswer.text("ok\n") }
         router.get("/readyz") { [self] _, _ in
@@ -99,6 +102,7 @@ final class HTTPService: Sendable {
             return JSONAnswer.json(Array("{\"seq\":\(written.position),\"tasks\":\(written.tasks)}".utf8))
         }
         DataRoutes.add(to: router, data: data) { [self] in try ready() }
+        methods.learn(router.routes.map { ("\($0.path)", $0.method) })
         return router
     }
 

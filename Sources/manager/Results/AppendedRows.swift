@@ -81,6 +81,10 @@ struct AppendedRows {
         }
     }
 
+    /// What follows the last whole row that was read, as far as it was looked at; nil when nothing does. Call it when
+    /// `next` has returned nil.
+    var tail: CSVRow? { reader.tail }
+
     private mutating func pass(_ bytes: some Sequence<UInt8>) {
         let bytes = Array(bytes)
         hash.update(data: bytes)

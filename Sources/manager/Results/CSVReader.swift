@@ -27,6 +27,16 @@ struct CSVRow: Equatable, Sendable {
     /// True for a line with nothing on it.
     var isBlank: Bool { fields.count == 1 && fields[0].range.isEmpty && !fields[0].isQuoted }
 
+    /// True when CR stands outside of quotes with something else than LF behind it, as where CR alone ends lines.
+    var hasBareReturn: Bool {
+        var isQuoted = false
+        for (index, byte) in raw.enumerated().dropLast() {
+            if byte == CSVText.quote { isQuoted.toggle() }
+            if byte == CSVText.carriageReturn, !isQuoted, raw[index + 1] != CSVText.newline { return true }
+        }
+        return false
+    }
+
     /// A field's value, without quotes.
     func value(_ index: Int) -> [UInt8] {
         let field = fields[index]

@@ -22,8 +22,8 @@ extension CSVReconciler {
         }
         for candidate in cancelled {
             working.warnings.say(
-                "\(watched.name), row \(candidate.rowNumber): its task is cancelled and stays so; "
-                    + "requeue the task if it is to run again", of: watched.name)
+                "\(watched.name), row \(candidate.rowNumber): its task \(processor.snapshot.taskID(candidate.task)) is "
+                    + "cancelled and stays so; requeue the task if it is to run again", of: watched.name)
         }
         // Many rows at once must not pile up before the disk.
         if completed > 0 { processor.writer.waitUntilDurable(position) }

@@ -186,6 +186,11 @@ final class CSVReconciler: Sendable {
         while count < Self.batchRows {
             guard let item = try rows.next() else {
                 batch.isAtEnd = true
+                if let tail = rows.tail, tail.hasBareReturn {
+                    working.warnings.say(
+                        "\(watched.name), row \(rows.rowCount + 1): its lines end with CR alone, so nothing from there on "
+                            + "is read; give them LF or CRLF as ends", of: watched.name)
+                }
                 return batch
             }
             count += 1

@@ -5,7 +5,7 @@ extension ResultFile {
     /// it is not the file that we knew, or where rows may stand already; `fromStart`: always all. The caller closes the
     /// view's file.
     mutating func look(for rows: [ResultRow], fromStart: Bool) throws(FileError) -> View? {
-        guard try fileSystem.metadata(path) != nil else {
+        guard try fileSystem.metadata(path)?.isRegular == true else {
             known = nil
             return nil
         }
@@ -82,6 +82,7 @@ extension ResultFile.Header {
         self.init(
             columns: ResultColumns(names), raw: row.raw.dropLast(end.count), lineEnd: row.isWhole ? end : nil,
             isQuoteOpen: row.isQuoteOpen)
+        hasBareReturns = row.hasBareReturn || (!row.isWhole && row.raw.last == CSVText.carriageReturn)
     }
 }
 

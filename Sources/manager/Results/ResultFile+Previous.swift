@@ -31,10 +31,10 @@ extension ResultFile {
     /// Looks for `NAME.previous` and its like. One that is the file itself is the leaving of a rewrite that ended
     /// before its rename: only the name goes. One whose columns do not begin the file's is not ours and stays.
     mutating func recoverPrevious() throws(FileError) {
-        guard let current = try fileSystem.metadata(path) else { return }
+        guard let current = try fileSystem.metadata(path), current.isRegular else { return }
         for number in 1...(PreviousFile.maximumCount * 2) {
             let name = PreviousFile.path(number, of: path)
-            guard let metadata = try fileSystem.metadata(name), !metadata.isDirectory else { continue }
+            guard let metadata = try fileSystem.metadata(name), metadata.isRegular else { continue }
             if metadata.identity == current.identity {
                 try fileSystem.remove(name)
                 try fileSystem.syncDirectory(parentDirectory(of: path))
@@ -65,7 +65,7 @@ extension ResultFile {
     /// without newline waits until it has one, or until `isLast`. False when there is no file to append to.
     @discardableResult
     mutating func carryOver(_ index: Int, isLast: Bool, _ outcome: inout ResultOutcome) throws(FileError) -> Bool {
-        guard try fileSystem.metadata(previous[index].path) != nil else { return true }
+        guard try fileSystem.metadata(previous[index].path)?.isRegular == true else { return true }
         let source = try fileSystem.open(previous[index].path, .read)
         defer { source.close() }
         var old = previous[index]

@@ -15,6 +15,8 @@ struct ResultFile: Sendable {
         let lineEnd: [UInt8]?
         /// True when a quote of the header is open at its end.
         let isQuoteOpen: Bool
+        /// True when it holds CR without LF outside of quotes: what the first row is cannot be told.
+        var hasBareReturns = false
 
         /// The header's bytes, its line end among them.
         var sizeBytes: Int64 { Int64(raw.count + (lineEnd?.count ?? 0)) }
@@ -71,6 +73,8 @@ struct ResultFile: Sendable {
     mutating func append(
         _ rows: [ResultRow], checkingPresence: Bool, _ outcome: inout ResultOutcome
     ) throws(ResultFilesError) {
+        if let refusal = try refusal() { throw refusal }
+        var hasBareReturns = false
         do throws(FileError) {
             for _ in 0..<Self.maximumLooks {
                 guard let view = try look(for: rows, fromStart: checkingPresence) else {
@@ -78,13 +82,24 @@ struct ResultFile: Sendable {
                     return settle(rows)
                 }
                 defer { view.file.close() }
+                hasBareReturns = view.header?.hasBareReturns ?? false
+                if hasBareReturns { break }
                 if try write(rows, to: view, &outcome) { return settle(rows) }
             }
         } catch {
             mayStand.formUnion(rows.map(\.id))
             throw .file(error)
         }
+        if hasBareReturns { throw .bareReturns(path: path) }
         throw .changing(path: path)
+    }
+
+    /// Why no row can be written to what has the name; nil where it is a file, or nothing has the name.
+    private func refusal() throws(ResultFilesError) -> ResultFilesError? {
+        do throws(FileError) {
+            guard let metadata = try fileSystem.metadata(path), !metadata.isRegular else { return nil }
+            return .notRegular(path: path, isDirectory: metadata.isDirectory)
+        } catch { throw .file(error) }
     }
 
     private mutating func settle(_ rows: [ResultRow]) {

@@ -58,7 +58,7 @@ struct ResultFileSearch {
         var found: [Found] = []
         for path in paths {
             do throws(FileError) {
-                guard let metadata = try data.fileSystem.metadata(path), !metadata.isDirectory,
+                guard let metadata = try data.fileSystem.metadata(path), metadata.isRegular,
                     seen.insert(metadata.identity).inserted
                 else { continue }
                 let resolved = try ResolvedPath.of(path)

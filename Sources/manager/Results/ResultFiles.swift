@@ -1,4 +1,5 @@
 import EventLog
+import Projections
 
 /// Writes the rows that completions owe: to `final_results.csv` in each output directory and in the data directory.
 ///
@@ -21,6 +22,8 @@ struct ResultFiles: Sendable {
     private let fileSystem: any FileSystem
     private let resolve: @Sendable (String) throws(FileError) -> String
     private var files: [String: ResultFile] = [:]
+    /// Paths of files, and names of output directories, that took no row the last time.
+    private var refused: [String: ResultFilesError] = [:]
     /// Rows that some file lacks: the files that have them.
     private var partlyWritten: [ResultRowID: Set<String>] = [:]
 
@@ -40,18 +43,34 @@ struct ResultFiles: Sendable {
     /// owed after a start, and for a complete task that got another directory. Give owed rows in the journal's order;
     /// then several batches do as well as one.
     mutating func append(_ rows: [ResultRow], checkingPresence: Bool = false) -> ResultOutcome {
+        append(rows, checkingFirst: checkingPresence ? rows.count : 0)
+    }
+
+    /// As above; only of the first `count` rows some may stand already, so files that none of those goes to are not read.
+    ///
+    /// Without `retrying`, files and directories that refused the last time are left alone and their rows are owed: so a
+    /// full disk costs one try a round, and no row overtakes those that are owed to its file. Give what is owed again
+    /// with `retrying`, before newer rows.
+    mutating func append(_ rows: [ResultRow], checkingFirst count: Int, retrying: Bool = true) -> ResultOutcome {
         var outcome = ResultOutcome()
         var owed: Set<Int> = []
+        if retrying { refused = [:] }
         let plan = plan(rows, &outcome, &owed)
         var written: [(path: String, rows: [Int])] = []
         for (path, indexes) in plan {
             let indexes = indexes.filter { !(partlyWritten[rows[$0].id]?.contains(path) ?? false) }
             guard !indexes.isEmpty else { continue }
+            if let error = refused[path] {
+                outcome.errors.append(error)
+                owed.formUnion(indexes)
+                continue
+            }
             var file = files[path] ?? ResultFile(path, on: fileSystem)
             do throws(ResultFilesError) {
-                try file.append(indexes.map { rows[$0] }, checkingPresence: checkingPresence, &outcome)
+                try file.append(indexes.map { rows[$0] }, checkingPresence: indexes.contains { $0 < count }, &outcome)
                 written.append((path, indexes))
             } catch {
+                refused[path] = error
                 outcome.errors.append(error)
                 owed.formUnion(indexes)
             }
@@ -78,7 +97,7 @@ struct ResultFiles: Sendable {
         for directory in [""] + outputDirectories where OutputDirectory.problem(directory) == nil || directory.isEmpty {
             do throws(FileError) {
                 let named = directory.isEmpty ? dataDirectory : dataDirectory + "/" + directory
-                guard try fileSystem.metadata(named + "/" + Self.fileName) != nil else { continue }
+                guard try fileSystem.metadata(named + "/" + Self.fileName)?.isRegular == true else { continue }
                 let path = try resolve(named + "/" + Self.fileName)
                 var file = files[path] ?? ResultFile(path, on: fileSystem)
                 do throws(ResultFilesError) { try file.recover(&outcome) } catch { outcome.errors.append(error) }
@@ -101,32 +120,45 @@ struct ResultFiles: Sendable {
         return outcome
     }
 
-    /// Which rows go to which file, files in the order of their first row. Rows that cannot go anywhere are owed.
-    private func plan(
+    /// Where the rows of a directory go.
+    private enum Place {
+        case file(String)
+        /// The directory cannot be made or looked at now.
+        case unreachable
+        /// No row may go there.
+        case never
+    }
+
+    /// Which rows go to which file, files in the order of their first row. Rows whose directory cannot be made are owed;
+    /// those that can never be written are reported and owed to nobody, or no state would be saved any more.
+    private mutating func plan(
         _ rows: [ResultRow], _ outcome: inout ResultOutcome, _ owed: inout Set<Int>
     ) -> [(path: String, rows: [Int])] {
         var plan: [(path: String, rows: [Int])] = []
         var places: [String: Int] = [:]
-        var paths: [String: String?] = [:]
+        var paths: [String: Place] = [:]
         for (index, row) in rows.enumerated() {
             if let problem = row.problem {
                 outcome.errors.append(.malformedRow(task: row.task, problem: problem))
-                owed.insert(index)
                 continue
             }
             for directory in row.outputDirectories + (row.isForDataDirectory ? [""] : []) {
-                let path: String?
+                let place: Place
                 if let known = paths[directory] {
-                    path = known
+                    place = known
                 } else {
-                    do throws(ResultFilesError) { path = try self.path(in: directory) } catch {
+                    do throws(ResultFilesError) {
+                        if let error = refused[directory] { throw error }
+                        place = .file(try self.path(in: directory))
+                    } catch {
                         outcome.errors.append(error)
-                        path = nil
+                        if case .badDirectory = error { place = .never } else { place = .unreachable }
+                        if error.canPass { refused[directory] = error }
                     }
-                    paths[directory] = .some(path)
+                    paths[directory] = place
                 }
-                guard let path else {
-                    owed.insert(index)
+                guard case .file(let path) = place else {
+                    if case .unreachable = place { owed.insert(index) }
                     continue
                 }
                 if let place = places[path] {

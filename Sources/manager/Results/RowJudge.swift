@@ -59,22 +59,61 @@ struct RowJudge {
         _ warnings: inout RowWarnings
     ) -> Int? {
         index.extend(to: state)
+        let named = TaskCell(row, columns)
         switch index.match(row, columns, state) {
         case .task(let number): return number
         case .several(let first, let second):
             warnings.say(
-                "\(file), row \(rowNumber): it agrees with several tasks (\(state.taskID(first)), \(state.taskID(second)), "
-                    + "maybe more) and completes none; add a task_id column, or columns that tell them apart", of: file)
+                "\(file), row \(rowNumber): \(named.lead)it agrees with several tasks (\(state.taskID(first)), "
+                    + "\(state.taskID(second)), maybe more) and completes none; \(named.advice), or add columns that tell "
+                    + "them apart", of: file)
         case .none(let missing):
             for lack in missing {
+                let isOne = lack.columns.count == 1
                 let names = lack.columns.map { "'\($0)'" }.joined(separator: ", ")
                 warnings.say(
-                    "\(file): without the \(lack.columns.count == 1 ? "column" : "columns") \(names) its rows cannot be "
-                        + "told to belong to tasks such as those of phase \(lack.phase), and complete none of them; "
-                        + "add \(lack.columns.count == 1 ? "it" : "them") or a task_id column", of: file)
+                    "\(file)\(named.place(rowNumber)): \(named.lead)without the \(isOne ? "column" : "columns") \(names) its rows cannot "
+                        + "be told to belong to tasks such as those of phase \(lack.phase), and complete none of them; "
+                        + "\(named.advice), or add \(isOne ? "that column" : "those columns")", of: file)
             }
         }
         return nil
+    }
+
+    /// What a row that speaks for no task by its id has in the column of ids.
+    private enum TaskCell {
+        case noColumn
+        case empty
+        case unknown(String)
+
+        init(_ row: CSVRow, _ columns: ResultColumns) {
+            guard let place = columns.index(of: ResultColumns.task) else {
+                self = .noColumn
+                return
+            }
+            self =
+                row.fields[place].range.isEmpty
+                ? .empty : .unknown(String(row.text(place).filter { !$0.isNewline }.prefix(200)))
+        }
+
+        /// What is wrong with its id, where it has one.
+        var lead: String {
+            if case .unknown(let id) = self { "there is no task '\(id)', and " } else { "" }
+        }
+
+        /// The row, where the warning is of this row alone and not of the whole file.
+        func place(_ number: Int) -> String {
+            if case .unknown = self { ", row \(number)" } else { "" }
+        }
+
+        /// How the row could name its task.
+        var advice: String {
+            switch self {
+            case .noColumn: "add a task_id column"
+            case .empty: "fill in its task_id"
+            case .unknown: "correct its task_id"
+            }
+        }
     }
 
     /// True when the row is the header once more, as when two programs begin one file.

@@ -139,10 +139,15 @@ enum TaskRequest {
         return specs
     }
 
+    private static let optional = Set(TaskMembers.settable).subtracting(["task_id", "phase", "config"])
+
     private static func spec(_ reader: inout JSONReader) throws(JSONError) -> TaskSpec {
         var spec = TaskSpec(id: "", phase: "", config: [], outputDirectories: [])
         let start = reader.at
         try reader.object { key, reader throws(JSONError) in
+            let place = reader.at
+            // Null says as much as leaving it out.
+            if Self.optional.contains(key), reader.takeNull() { return }
             switch key {
             case "task_id": spec.id = try reader.string()
             case "phase": spec.phase = try reader.string()
@@ -164,16 +169,20 @@ enum TaskRequest {
                 if spec.outputDirectories.isEmpty { spec.outputDirectories = [directory] }
             case "priority": spec.priority = Int(try reader.integer())
             case "max_retries": spec.maxRetries = Int(try reader.integer())
-            case "timeout_s": spec.timeoutSeconds = reader.takeNull() ? nil : try reader.double()
+            case "timeout_s": spec.timeoutSeconds = try reader.double()
             case "after": spec.after = try reader.strings()
-            case "command": spec.command = reader.takeNull() ? nil : try reader.strings()
-            case "key": spec.key = reader.takeNull() ? nil : try reader.strings()
+            case "command": spec.command = try reader.strings()
+            case "key": spec.key = try reader.strings()
             case "env":
                 try reader.object { name, reader throws(JSONError) in
                     spec.environment.append(EnvironmentVariable(name: name, value: try reader.string()))
                 }
-            case "cwd": spec.workingDirectory = reader.takeNull() ? nil : try reader.string()
-            default: try reader.skip()
+            case "cwd": spec.workingDirectory = try reader.string()
+            default:
+                if let meant = TaskMembers.meant(by: key) {
+                    throw JSONError("a task has no member '\(key)'; '\(meant)' is one: correct it,", offset: place)
+                }
+                try reader.skip()
             }
         }
         if spec.config.isEmpty {
