@@ -11,7 +11,7 @@ struct JournalFold {
 
     /// Reads what is there. Blocks.
     init(_ data: DataDirectory) throws(JournalError) {
-        state = try StateReader.state(data, at: .now).state
+        state = try MomentReader(data).state(at: .now).state
         journal = data.journal
         watch = JournalWatch(data.journal)
     }
