@@ -26,11 +26,12 @@ extension MomentReader {
         return FoundStatus(summary: StatusSummary(found.state), isBeyondEnd: found.isBeyondEnd)
     }
 
-    /// Nil where the whole state is nearer, or no index can be used.
-    private func sparseStatus(upTo limit: LogPosition) throws(JournalError) -> StatusSummary? {
+    /// Nil where the whole state is nearer (unless `always`), or no index can be used.
+    func sparseStatus(upTo limit: LogPosition, always: Bool = false) throws(JournalError) -> StatusSummary? {
         let newest: LogPosition?
         do { newest = try CheckpointFiles(data).indexes.last { $0 <= limit } } catch { throw .file(error) }
-        guard let newest, try isShorter(from: newest, upTo: limit) else { return nil }
+        guard let newest else { return nil }
+        if !always, try !isShorter(from: newest, upTo: limit) { return nil }
         let indexes = try IndexChain(data, upTo: limit).unbroken
         guard let base = indexes.last, base.last == newest else { return nil }
         // The tasks that the events touch must be known before the events are folded: they are read twice.
