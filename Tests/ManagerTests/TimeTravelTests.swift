@@ -51,7 +51,7 @@ struct TimeTravelTests {
         }
     }
 
-    @Test("any way to a moment gives the same bytes, also inside a command", arguments: [1, 2, 3] as [UInt64])
+    @Test("any way to a moment gives the same bytes, also inside a command", arguments: [1, 2] as [UInt64])
     func sameBytes(seed: UInt64) throws {
         print("seed \(seed)")
         var journal = RandomJournal(seed: seed)
@@ -62,7 +62,7 @@ struct TimeTravelTests {
         // What is written later, by a manager that goes on.
         var numbers = SeededNumbers(seed: seed &+ 100)
         let end = try last()
-        for _ in 0..<40 {
+        for _ in 0..<25 {
             try compare(UInt64.random(in: 0...end, using: &numbers), journal.tasks, &numbers)
         }
         for position in [0, 1, end - 1, end] { try compare(position, journal.tasks, &numbers) }

@@ -43,7 +43,9 @@ public struct RandomJournal {
                 encoded.append { event.encode(actor: "cli:test", to: &$0) }
             }
             // Several commands may carry one time.
-            if Bool.random(using: &numbers) { clock = clock.advanced(bySeconds: Double.random(in: 0..<90, using: &numbers)) }
+            if Bool.random(using: &numbers) {
+                clock = clock.advanced(bySeconds: Double.random(in: 0..<90, using: &numbers))
+            }
             let appended = writer.append(encoded, time: clock)
             writer.waitUntilDurable(appended.last)
             written += events.count

@@ -5,20 +5,23 @@ extension Replay {
     /// last event is not there, or has another checksum.
     ///
     /// `endsHistory`: the base stands where older history was discarded, so that its last event is not there any more.
+    /// `isInterrupted`: asked now and then; where it says so, the state is returned as far as it was folded.
     public static func state(
-        upTo limit: LogPosition, in journal: JournalDirectory, upon base: ManagerState, endsHistory: Bool = false
+        upTo limit: LogPosition, in journal: JournalDirectory, upon base: ManagerState, endsHistory: Bool = false,
+        isInterrupted: () -> Bool = { false }
     ) throws(JournalError) -> Based? {
         var state = base
         var folded: UInt64 = 0
         let start = endsHistory ? base.position.next : base.position
         var isOwn = endsHistory || base.position == .zero
-        let reader = LogReader(journal, from: max(start, LogPosition(1)), prefetching: limit.rawValue - base.position.rawValue > 20_000)
+        let reader = LogReader(
+            journal, from: max(start, LogPosition(1)), prefetching: limit.rawValue - base.position.rawValue > 20_000)
         try reader.forEach { line throws(JournalError) in
             guard isOwn else {
                 isOwn = line.position == base.position && line.crc == base.crc
                 return isOwn && line.position < limit
             }
-            guard line.position <= limit else { return false }
+            guard line.position <= limit, folded & 4095 != 4095 || !isInterrupted() else { return false }
             do throws(EventError) { try state.apply(line) } catch { throw unfoldable(line, error) }
             folded += 1
             return true

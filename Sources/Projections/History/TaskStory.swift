@@ -124,7 +124,8 @@ public struct TaskStory: Sendable {
                 totals.running += seconds
                 totals.attempts += 1
                 let reason = next?.reason
-                if next?.type == "failed" || next?.type == "requeued" && (reason == "stale" || reason == "worker_lost") {
+                if next?.type == "failed" || next?.type == "requeued" && (reason == "stale" || reason == "worker_lost")
+                {
                     totals.wasted += seconds
                     totals.wastedAttempts += 1
                 }

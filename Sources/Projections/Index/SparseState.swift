@@ -106,7 +106,8 @@ private struct SummaryReading {
             }
         }
         for kind in kinds {
-            guard kind.phase < copy.state.phaseCounts.count, kind.gate < copy.gates.count, min(kind.phase, kind.gate) >= 0
+            guard kind.phase < copy.state.phaseCounts.count, kind.gate < copy.gates.count,
+                min(kind.phase, kind.gate) >= 0
             else { throw JSONError("a kind without its phase", offset: reader.at) }
             var template = TaskTemplate(phase: UInt32(kind.phase), maxRetries: 0)
             template.after = copy.gates[kind.gate]

@@ -29,7 +29,9 @@ public struct TaskIndex: Sendable {
     /// Reads a file's bytes; nil where they are not whole or of another form.
     public init?(_ bytes: [UInt8]) {
         guard bytes.count >= Self.headerBytes + 4, bytes.starts(with: Self.magic) else { return nil }
-        func number(_ at: Int) -> UInt64 { bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: at, as: UInt64.self) } }
+        func number(_ at: Int) -> UInt64 {
+            bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: at, as: UInt64.self) }
+        }
         let body = bytes.count - 4
         let stated = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: body, as: UInt32.self) }
         let actual = bytes.withUnsafeBufferPointer { crc32c(UnsafeBufferPointer(rebasing: $0[..<body])) }

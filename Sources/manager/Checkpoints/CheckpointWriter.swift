@@ -16,6 +16,8 @@ struct CheckpointWriter {
         static let leastShare: Int64 = 256
         /// What gzip makes of lines, roughly.
         static let inflation: Int64 = 8
+        /// States may take so much in any case, be the journal as small as it may.
+        static let freeBytes: Int64 = 16 << 20
     }
 
     private let data: DataDirectory
@@ -27,6 +29,8 @@ struct CheckpointWriter {
     private var coveredBytes: Int64 = 0
     /// The bytes of lines since the newest state.
     private var bytesSinceState: Int64 = 0
+    /// What the states take on the disk.
+    private var stateFileBytes: Int64 = 0
     /// The bytes of the newest state that was written, for each of its tasks; a guess before the first.
     private var bytesPerTask = 600.0
 
@@ -44,7 +48,7 @@ struct CheckpointWriter {
         let first = try data.journal.segments().first?.first ?? LogPosition(1)
         let files = try CheckpointFiles(data)
         covered = first.previous
-        (coveredBytes, bytesSinceState) = (0, 0)
+        (coveredBytes, bytesSinceState, stateFileBytes) = (0, 0, 0)
         let lines = LogPicker(data.journal)
         for position in files.indexes {
             if isInterrupted() { return }
@@ -55,6 +59,7 @@ struct CheckpointWriter {
             covered = position
             coveredBytes += Int64(index.lineBytes)
             bytesSinceState = index.hasState ? 0 : bytesSinceState + Int64(index.lineBytes)
+            if index.hasState { try countState(position) }
         }
         var removed = false
         for position in files.indexes where position > covered {
@@ -115,7 +120,8 @@ struct CheckpointWriter {
 
     /// Covers a long way: folds it, and cuts it into stretches.
     private mutating func replay(to end: LogPosition) throws {
-        guard case let found = try MomentReader(data).state(at: .position(covered)), found.state.position == covered
+        guard case let found = try MomentReader(data).state(at: .position(covered), isInterrupted: isInterrupted),
+            found.state.position == covered
         else { return }
         var state = found.state
         var index = TaskIndexBuilder(from: covered.next)
@@ -139,17 +145,23 @@ struct CheckpointWriter {
         if let failure { throw failure }
     }
 
+    private mutating func countState(_ position: LogPosition) throws {
+        stateFileBytes += try data.fileSystem.metadata(CheckpointFiles.statePath(position, data))?.sizeBytes ?? 0
+    }
+
     /// Writes the state, where there has been enough journal since the last one, and the index.
     private mutating func write(_ index: inout TaskIndexBuilder, _ state: ManagerState) throws {
         try data.fileSystem.createDirectories(data.checkpoints)
         bytesSinceState += Int64(index.lineBytes)
-        let isDue = Double(bytesSinceState) >= bytesPerTask * Double(state.taskCount)
+        let expected = Int64(bytesPerTask * Double(state.taskCount))
+        let isDue = bytesSinceState >= expected || stateFileBytes + expected / Stretch.inflation < Stretch.freeBytes
         if isDue {
             let path = CheckpointFiles.statePath(state.position, data)
             let bytes = try StateArchive.write(
                 state, to: path, on: data.fileSystem, paced: true, isInterrupted: isInterrupted)
             bytesPerTask = Double(bytes) / Double(max(1, state.taskCount))
             bytesSinceState = 0
+            try countState(state.position)
         }
         let path = CheckpointFiles.indexPath(state.position, data)
         var file = try AtomicFile(path, on: data.fileSystem, pause: { pausePacedWriting() })

@@ -27,7 +27,8 @@ struct HistoryCommand: AsyncParsableCommand {
             }.get()
             guard !events.lines.isEmpty else {
                 throw VerbFailure(
-                    "there is no task \(id) in the journal\(momentOptions.isGiven ? " up to that moment" : "")", status: 1)
+                    "there is no task \(id) in the journal\(momentOptions.isGiven ? " up to that moment" : "")",
+                    status: 1)
             }
             if json {
                 for line in events.lines { Terminal.write(line + [10]) }
@@ -92,9 +93,11 @@ enum HistoryText {
         var parts = ["waiting \(EventPainter.duration(totals.waiting))"]
         if totals.held > 0 { parts.append("held \(EventPainter.duration(totals.held))") }
         parts.append("running \(EventPainter.duration(totals.running))")
-        var text = "\(totals.attempts) \(totals.attempts == 1 ? "attempt" : "attempts"): " + parts.joined(separator: ", ")
+        var text =
+            "\(totals.attempts) \(totals.attempts == 1 ? "attempt" : "attempts"): " + parts.joined(separator: ", ")
         if totals.wastedAttempts > 0 {
-            text += ", of which \(EventPainter.duration(totals.wasted)) wasted in \(totals.wastedAttempts) failed or lost"
+            text +=
+                ", of which \(EventPainter.duration(totals.wasted)) wasted in \(totals.wastedAttempts) failed or lost"
         }
         return text
     }

@@ -9,9 +9,9 @@ struct JournalFold {
     private let journal: JournalDirectory
     private let watch: JournalWatch
 
-    /// Reads what is there. Blocks.
-    init(_ data: DataDirectory) throws(JournalError) {
-        state = try MomentReader(data).state(at: .now).state
+    /// Reads what is there, or what was at a moment. Blocks.
+    init(_ data: DataDirectory, at moment: Moment = .now) throws(JournalError) {
+        state = try MomentReader(data).state(at: moment).state
         journal = data.journal
         watch = JournalWatch(data.journal)
     }

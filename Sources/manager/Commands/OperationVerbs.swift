@@ -77,7 +77,8 @@ struct OperationOptions: ParsableArguments {
             return try await RemoteActor(client: try ManagerClient(url)).operate(request)
         }
         let data = try acting.dataOptions.withJournal()
-        let state = try await onThread(named: "replay") { Result { try MomentReader(data).state(at: .now) } }.get().state
+        let state = try await onThread(named: "replay") { Result { try MomentReader(data).state(at: .now) } }.get()
+            .state
         return try state.decide(request.operation, on: request.target, priority: request.priority).count
     }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLog
+import Foundation
 import Projections
 
 /// `manager replay`: the state as it was, in the schema of the state file.
@@ -26,7 +27,8 @@ struct ReplayCommand: AsyncParsableCommand {
                 Result { try MomentReader(data).state(at: moment, fromBeginning: fromBeginning) }
             }.get()
             Terminal.warnBeyond(found.isBeyondEnd, found.state.position)
-            try StateEncoder.write(found.state) { Terminal.write($0) }
+            let cores = ProcessInfo.processInfo.activeProcessorCount
+            try StateEncoder.write(found.state, cores: min(cores, 4)) { Terminal.write($0) }
         }
     }
 }

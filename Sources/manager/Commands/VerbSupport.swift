@@ -56,6 +56,8 @@ struct MomentOptions: ParsableArguments {
 struct VerbFailure: Error {
     let text: String
     let status: Int32
+    /// True where nobody answered: the same may succeed later.
+    var isUnreachable = false
 
     init(_ text: String, status: Int32) {
         self.text = text

@@ -25,7 +25,9 @@ struct WhyCommand: AsyncParsableCommand {
 
     private static func text(_ id: String, _ moment: Moment, _ now: LogTime, _ data: DataDirectory) throws -> String {
         let reader = MomentReader(data)
-        guard let found = try reader.task(id, at: moment) else { throw VerbFailure("there is no task \(id)", status: 1) }
+        guard let found = try reader.task(id, at: moment) else {
+            throw VerbFailure("there is no task \(id)", status: 1)
+        }
         let story: TaskStory
         do { story = try TaskStory(found.events.lines, now: now) } catch { throw VerbFailure("\(error)", status: 1) }
         var why = WhyText(story: story, now: now)

@@ -61,7 +61,8 @@ struct WhyText {
         case "cancelled": return "it was cancelled\(by(step))\(step.reason.map { " (\($0))" } ?? ""), \(place)"
         case "held":
             if let loss = state.before {
-                return "\(requeue(State(move: loss, before: nil))), one loss too many in a row: held\(by(step)), \(place)"
+                return
+                    "\(requeue(State(move: loss, before: nil))), one loss too many in a row: held\(by(step)), \(place)"
             }
             return "it was held\(by(step))\(step.reason.map { " (\($0))" } ?? ""), \(place)"
         case "released": return "it was released\(by(step)), \(place)"

@@ -24,8 +24,11 @@ struct MomentReader: Sendable {
 
     init(_ data: DataDirectory) { self.data = data }
 
-    /// The state at a moment. `fromBeginning`: every event is folded, as a check of what is kept.
-    func state(at moment: Moment, fromBeginning: Bool = false) throws(JournalError) -> Found {
+    /// The state at a moment. `fromBeginning`: every event is folded, as a check of what is kept. `isInterrupted`: asked now
+    /// and then; where it says so, the state stands before the moment.
+    func state(
+        at moment: Moment, fromBeginning: Bool = false, isInterrupted: () -> Bool = { false }
+    ) throws(JournalError) -> Found {
         let limit = try limit(of: moment)
         let first = try data.journal.segments().first?.first ?? LogPosition(1)
         for kept in try KeptStates(data).all where kept.position <= limit && kept.position > .zero {
@@ -33,11 +36,15 @@ struct MomentReader: Sendable {
             let endsHistory = kept.isBaseline && kept.position.next == first
             guard let base = kept.load(data), endsHistory || base.position >= first,
                 let based = try Replay.state(
-                    upTo: limit, in: data.journal, upon: base, endsHistory: endsHistory)
+                    upTo: limit, in: data.journal, upon: base, endsHistory: endsHistory,
+                    isInterrupted: isInterrupted)
             else { continue }
             return found(based, moment, kept.path)
         }
-        guard let based = try Replay.state(upTo: limit, in: data.journal, upon: ManagerState()) else {
+        guard
+            let based = try Replay.state(
+                upTo: limit, in: data.journal, upon: ManagerState(), isInterrupted: isInterrupted)
+        else {
             preconditionFailure("the empty state is the beginning of every journal")
         }
         return found(based, moment, nil)
@@ -83,6 +90,7 @@ struct KeptStates {
             do {
                 var bytes: [UInt8] = []
                 if isCompressed {
+                    bytes.reserveCapacity(Int(sizeBytes(data)) * 10)
                     try GzipFile.read(path, on: data.fileSystem) { bytes += $0 }
                 } else {
                     bytes = try readWholeFile(path, on: data.fileSystem)
