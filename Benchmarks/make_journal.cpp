@@ -1,9 +1,10 @@
 // make_journal.cpp - writes a sealed journal of N events, from the description of the format alone.
 //
 // Build: g++ -std=c++17 -O2 -o make_journal make_journal.cpp -lz
-// Run:   ./make_journal DIR EVENTS [--form members|plain] [--segment-bytes N] [--member-bytes N] [--level 1-9] [--seed N]
+// Run:   ./make_journal DIR EVENTS [--form members|plain] [--segment-bytes N] [--member-bytes N] [--level 1-9] [--seed N] [--tasks N]
 //   members : gzip files of many members, cut at line ends, each with the extra subfield EL
 //   plain   : one plain gzip member a file, as `gzip` writes it
+//   --tasks : N tasks are added first; when all have ended, an operator requeues them in order
 // Equal arguments give equal lines in both forms. All segments are sealed but the last, which holds one event.
 // Prints one JSON object: sizes, the number of tasks of each status, the head hash.
 //
@@ -29,7 +30,7 @@ namespace {
 
 struct Options {
   std::string dir, form = "members";
-  uint64_t events = 0, segmentBytes = 64 << 20, memberBytes = 256 << 10, seed = 1;
+  uint64_t tasks = 0, events = 0, segmentBytes = 64 << 20, memberBytes = 256 << 10, seed = 1;
   int level = 6;
 };
 
@@ -195,12 +196,13 @@ std::string decimals(const char *format, double value) {
 
 class Sweep {
 public:
-  Sweep(const Options &o, Journal &j) : random{o.seed}, journal(j), limit(o.events) {}
+  Sweep(const Options &o, Journal &j) : random{o.seed}, journal(j), limit(o.events), most(o.tasks) {}
 
   // Everything but the last event.
   void run() {
+    while (journal.seq + 1 < limit && all.size() < most) add(std::min<uint64_t>(240, most - all.size()));
     while (journal.seq + 1 < limit) {
-      if (pending.size() < 16) add(240);
+      if (pending.size() < 16) most ? reopen(240) : add(240);
       step(limit - 1 - journal.seq);
     }
   }
@@ -219,6 +221,18 @@ private:
   void add(uint64_t count) {
     count = std::min<uint64_t>(count, limit - 1 - journal.seq);
     for (uint64_t i = 0; i < count; i++) addOne(i + 1 < count);
+  }
+
+  void reopen(uint64_t count) {
+    count = std::min<uint64_t>({count, ended.size(), limit - 1 - journal.seq});
+    for (uint64_t i = 0; i < count; i++) {
+      Task &task = all[ended.front()];
+      (task.failures > 3 ? failed : complete)--;
+      task.failures = 0;
+      journal.emit("\"type\":\"requeued\",\"task\":\"" + task.id + "\",\"reason\":\"operator\",\"actor\":\"cli:ann\"", i + 1 < count);
+      pending.push_back(ended.front());
+      ended.pop_front();
+    }
   }
 
   void addOne(bool more) {
@@ -264,7 +278,7 @@ private:
                        ",\"error\":\"exit 1: RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB\",\"exit_code\":1,\"duration_s\":" +
                        duration + ",\"actor\":\"tcp\"",
                    !final);
-      if (final) failed++;
+      if (final) failed++, ended.push_back(size_t(held));
       else {
         journal.emit("\"type\":\"requeued\",\"task\":\"" + task.id + "\",\"reason\":\"retry\",\"actor\":\"tcp\"");
         pending.push_front(size_t(held));  // a requeued task keeps its place
@@ -273,7 +287,7 @@ private:
       journal.emit(about("completed", task, worker) + ",\"via\":\"worker\",\"result\":{\"test_accuracy\":" +
                    decimals("%.4f", 0.5 + double(random.below(5000)) / 10000) + ",\"test_loss\":" +
                    decimals("%.6f", double(random.below(2000000)) / 1000000) + "},\"duration_s\":" + duration + ",\"actor\":\"tcp\"");
-      complete++;
+      complete++, ended.push_back(size_t(held));
     }
     held = -1;
   }
@@ -285,9 +299,9 @@ private:
 
   Random random;
   Journal &journal;
-  uint64_t limit;
+  uint64_t limit, most;
   std::vector<Task> all;
-  std::deque<size_t> pending;
+  std::deque<size_t> pending, ended;
   std::array<int64_t, 16> workers = [] {
     std::array<int64_t, 16> a;
     a.fill(-1);
@@ -308,12 +322,13 @@ Options parse(int argc, char **argv) {
     else if (a == "--segment-bytes") o.segmentBytes = strtoull(value().c_str(), nullptr, 10);
     else if (a == "--member-bytes") o.memberBytes = strtoull(value().c_str(), nullptr, 10);
     else if (a == "--level") o.level = atoi(value().c_str());
+    else if (a == "--tasks") o.tasks = strtoull(value().c_str(), nullptr, 10);
     else if (a == "--seed") o.seed = strtoull(value().c_str(), nullptr, 10);
     else words.push_back(a);
   }
   if (words.size() == 2) o.dir = words[0], o.events = strtoull(words[1].c_str(), nullptr, 10);
   if (o.events < 2 || (o.form != "plain" && o.form != "members") || o.segmentBytes < 1 || o.memberBytes < 1)
-    fprintf(stderr, "usage: make_journal DIR EVENTS(>= 2) [--form members|plain] [--segment-bytes N] [--member-bytes N] [--level 1-9] [--seed N]\n"), exit(64);
+    fprintf(stderr, "usage: make_journal DIR EVENTS(>= 2) [--form members|plain] [--segment-bytes N] [--member-bytes N] [--level 1-9] [--seed N] [--tasks N]\n"), exit(64);
   return o;
 }
 

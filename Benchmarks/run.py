@@ -3,16 +3,17 @@
 
 Run:  make bench                                  everything, a few minutes after the build
       make bench options="--record"               and append the result to Benchmarks/RESULTS.md
-      python3 Benchmarks/run.py [--only replay,steps,sync] [--runs 5] [--step-runs 3] [--seconds 3]
+      python3 Benchmarks/run.py [--only replay,past,steps,sync] [--runs 5] [--step-runs 3] [--seconds 3]
                                 [--events 2000000] [--work-dir .build/bench] [--skip-build | --manager PATH | --no-manager]
                                 [--record]
 
   replay  a sealed journal folded into the full state, against `gzip -dc | wc -c` and one core of zlib
+  past    any moment of a long journal, with the checkpoints that a manager has written, against a full replay
   steps   durable steps of the workers' protocol at 1, 16 and 64 connections, against an ideal append server
   sync    one step at 1 connection, against one fdatasync of an append of the same size
 
 Alternatives are run in turn, medians are printed. The work directory must be on the disk that is to be measured; the
-generated journals stay there for the next time (about 120 MB). `--no-manager` measures the references alone. Every
+generated journals stay there for the next time (about 120 MB; with `past` 3 GB). `--no-manager` measures the references alone. Every
 process that is started is stopped by its id; only 127.0.0.1 is used. Python 3, standard library only.
 """
 
@@ -26,6 +27,7 @@ import http.client
 import json
 import os
 import platform
+import random
 import shutil
 import signal
 import socket
@@ -306,6 +308,76 @@ def replay(report, programs, manager, work, events, runs):
         report.table(["", f"s (of {runs})", "range", "CPU s", "× gzip -dc", "× zlib", "M events/s", "MB/s", "peak MB"], rows)
 
 
+# ---------------------------------------------------------------------------------------------- the past
+
+
+def covered_journal(programs, manager, work, events, tasks):
+    """A journal with the checkpoints that a manager writes for it: (data directory, what the generator said)."""
+    source = b"".join((HERE / name).read_bytes() for name in ("make_journal.cpp", "crc32c.hpp", "sha256.hpp"))
+    stamp = hashlib.sha256(source + f"past {events} {tasks}".encode()).hexdigest()
+    folder = work / f"past-{tasks}"
+    said = folder / "made.json"
+    if not said.exists() or json.loads(said.read_text())["stamp"] != stamp:
+        print(f"Making a journal of {events:,} events over {tasks:,} tasks ...", flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        facts = json.loads(output([programs["make_journal"], folder, str(events), "--tasks", str(tasks)]))
+        said.write_text(json.dumps({"stamp": stamp, **facts}))
+    facts = json.loads(said.read_text())
+
+    def covered():
+        return any(int(path.stem) >= events - 1 for path in folder.glob("checkpoints/*.index"))
+
+    if not covered():
+        print("A manager writes rows and checkpoints of it ...", flush=True)
+        http_port, port = free_ports(2)
+        command = [manager, "serve", "--data-dir", folder, "--listen", f"127.0.0.1:{http_port}", "--worker-listen", f"127.0.0.1:{port}"]  # fmt: skip
+        log = work / "past.log"
+        with running(command, folder, log) as server:
+            wait_until("the manager with its checkpoints", covered, server, log, seconds=900)
+    return folder, facts
+
+
+def past(report, programs, manager, work, events, task_counts, moments, runs):
+    scratch = work / "scratch"
+    scratch.mkdir(exist_ok=True)
+    for tasks in task_counts:
+        folder, facts = covered_journal(programs, manager, work, events, tasks)
+        for path in sorted(folder.glob("journal/*.gz")) + sorted(folder.glob("checkpoints/*")):
+            path.read_bytes()  # into the page cache
+        with gzip.open(sorted(folder.glob("journal/*.gz"))[0]) as file:
+            first = next(json.loads(line) for line in file if line.startswith(b'{"seq"'))
+        last = json.loads(output([manager, "status", "--json", "--data-dir", folder, "--seq", str(events - 1)]))
+        span = [datetime.datetime.fromisoformat(t["time"].replace("Z", "+00:00")) for t in (first, last)]
+        chance = random.Random(tasks)
+        times = [(span[0] + (span[1] - span[0]) * chance.random()).strftime("%Y-%m-%dT%H:%M:%S.%fZ") for _ in range(moments)]
+        names = [json.loads(line)["task_id"] for line in output([manager, "tasks", "--json", "--limit", "50", "--data-dir", folder, "--seq", "50"]).splitlines()]  # fmt: skip
+
+        def seconds(*words):
+            return measured([manager, *words, "--data-dir", folder], scratch, False)[0]
+
+        full = statistics.median(seconds("replay") for _ in range(runs))
+        checkpoints = sum(path.stat().st_size for path in folder.glob("checkpoints/*"))
+        report.line(
+            f"### The past: {facts['events']:,} events over {facts['tasks']:,} tasks, {facts['gz_bytes'] / 1e6:.0f} MB sealed, "
+            f"{checkpoints / 1e6:.0f} MB of checkpoints, {moments} random moments"
+        )
+        report.line()
+        rows = [["`manager replay`, every event", f"{full:.3f}", "", "1.00", ""]]
+        asked = {
+            "`replay --at`": lambda t: ("replay", "--at", t),
+            "`status --at`": lambda t: ("status", "--at", t),
+            "`show --at`": lambda t: ("show", chance.choice(names), "--at", t),
+            "`history`": lambda _: ("history", chance.choice(names)),
+        }
+        for name, words in asked.items():
+            if name == "`replay --at`" and tasks > 100_000:
+                continue  # the state itself takes most of the time: 1 GB to print
+            took = [seconds(*words(t)) for t in times]
+            median = statistics.median(took)
+            rows.append([name, f"{median:.3f}", f"{min(took):.3f} – {max(took):.3f}", f"{median / full:.3f}", f"1/{full / median:.0f}"])
+        report.table(["", "s, median", "range", "× full replay", ""], rows)
+
+
 # ---------------------------------------------------------------------------------------------- durable steps
 
 
@@ -421,8 +493,11 @@ def sync(report, programs, manager, work, runs, seconds):
 
 def arguments():
     parser = argparse.ArgumentParser(description="Benchmarks of the manager; the file's head says more.")
-    parser.add_argument("--only", default="replay,steps,sync", help="parts, by commas (replay,steps,sync)")
+    parser.add_argument("--only", default="replay,past,steps,sync", help="parts, by commas (replay,past,steps,sync)")
     parser.add_argument("--events", type=int, default=2000000, help="events of the replayed journal (2000000)")
+    parser.add_argument("--past-events", type=int, default=10000000, help="events of the journals of `past` (10000000)")
+    parser.add_argument("--past-tasks", default="20000,2000000", help="their numbers of tasks, by commas (20000,2000000)")
+    parser.add_argument("--moments", type=int, default=100, help="random moments of `past` (100)")
     parser.add_argument("--runs", type=int, default=5, help="runs of each replay (5)")
     parser.add_argument("--step-runs", type=int, default=3, help="runs of each step measurement (3)")
     parser.add_argument("--seconds", type=float, default=3, help="length of one run of steps (3)")
@@ -434,7 +509,7 @@ def arguments():
     parser.add_argument("--record", action="store_true", help="append the result to Benchmarks/RESULTS.md")
     given = parser.parse_args()
     given.only = given.only.split(",")
-    if unknown := set(given.only) - {"replay", "steps", "sync"}:
+    if unknown := set(given.only) - {"replay", "past", "steps", "sync"}:
         parser.error(f"--only: no part is called {', '.join(sorted(unknown))}")
     given.connections = [int(n) for n in given.connections.split(",")]
     return given
@@ -453,6 +528,9 @@ def main():
     report.line()
     if "replay" in given.only:
         replay(report, programs, manager, work, given.events, given.runs)
+    if "past" in given.only and manager:
+        counts = [int(n) for n in given.past_tasks.split(",")]
+        past(report, programs, manager, work, given.past_events, counts, given.moments, min(given.runs, 3))
     if "steps" in given.only:
         steps(report, programs, manager, work, given.step_runs, given.seconds, given.connections)
     if "sync" in given.only:

@@ -71,7 +71,7 @@ struct ReadingVerbTests {
         #expect(try verb("workers").output.contains("local0  idle"))
         let why = try verb("why", "q_2_42").output
         #expect(why.contains("waits for p (1 failed), which can not become complete"))
-        #expect(try verb("why", "p_1_42").output.contains("attempt 2 of local0 failed"))
+        #expect(try verb("why", "p_1_42").output.contains("attempt 2 on local0 failed"))
         let diff = try verb("diff", "0", "1000", "--json").object()
         #expect(diff["added"] as? [String] == ["p_0_42", "p_1_42", "q_2_42"])
         #expect(diff["completed"] as? [String] == ["p_0_42"])
@@ -88,6 +88,8 @@ struct ReadingVerbTests {
         #expect(try verb("results").output.contains("p_0_42        1  0.5"))
         #expect(try verb("results", "--json").output.contains(#""result":{"y":0.5}"#))
         #expect(try verb("results", "--phase", "q").output == "no result yet\n")
+        #expect(try verb("results", "--by", "a").status == 1)
+        #expect(try verb("results", "--by", "a", "--json").status == 64)
         #expect(try verb("results", "--phase", "none").status == 1)
         #expect(try verb("results", "--seq", "4", "--json").output == "[]\n")
         #expect(try verb("results", "--csv", "--json").status == 64)
@@ -100,6 +102,8 @@ struct ReadingVerbTests {
         let none = try verb("logs", "q_2_42")
         #expect(none.status == 1 && none.errors.contains("never assigned"))
         #expect(try verb("logs", "p_1_42", "--attempt", "9").status == 1)
+        #expect(try verb("logs", "p_1_42", "--seq", "3").errors.contains("never assigned"))
+        #expect(try verb("logs", "p_1_42", "-f", "--at", "now").status == 64)
     }
 
     @Test("wait ends when nothing can go on: 0 if all are complete, else 1")

@@ -57,9 +57,9 @@ struct ListTableTests {
         try body.withUnsafeBufferPointer {
             state.apply(try EventView($0), at: LogPosition(1), time: LogTime(microseconds: 0), crc: 0)
         }
-        let wide = StatusTable.text(state, width: 100)
+        let wide = StatusTable.text(StatusSummary(state), width: 100)
         #expect(wide.contains("cancelled") && wide.hasPrefix("phase  pending  assigned"))
-        let narrow = StatusTable.text(state, width: 40)
+        let narrow = StatusTable.text(StatusSummary(state), width: 40)
         #expect(narrow.hasPrefix("phase  pending  total\np            1      1\n"))
     }
 }

@@ -4,6 +4,7 @@
 #include <linux/falloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,6 +15,12 @@ int clinux_reserve(int descriptor, int64_t offset, int64_t bytes) {
 }
 
 void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+void clinux_yield_to_others(void) { setpriority(PRIO_PROCESS, 0, 10); }
+
+const void *clinux_find(const void *bytes, size_t count, const void *wanted, size_t wanted_count) {
+    return memmem(bytes, count, wanted, wanted_count);
+}
 
 int clinux_look_at_child(int32_t pid, int64_t *max_rss_bytes) {
     siginfo_t info = {0};

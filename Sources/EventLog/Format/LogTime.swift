@@ -45,20 +45,28 @@ public struct LogTime: Sendable, Hashable, Comparable, CustomStringConvertible {
         let inDay = microseconds - day * Self.perDay
         let date = CivilDate(daysSince1970: day)
         let seconds = inDay / 1_000_000
-        Self.digits(date.year, 4, &bytes)
-        bytes.append(UInt8(ascii: "-"))
-        Self.digits(date.month, 2, &bytes)
-        bytes.append(UInt8(ascii: "-"))
-        Self.digits(date.day, 2, &bytes)
-        bytes.append(UInt8(ascii: "T"))
-        Self.digits(seconds / 3600, 2, &bytes)
-        bytes.append(UInt8(ascii: ":"))
-        Self.digits(seconds / 60 % 60, 2, &bytes)
-        bytes.append(UInt8(ascii: ":"))
-        Self.digits(seconds % 60, 2, &bytes)
-        bytes.append(UInt8(ascii: "."))
-        Self.digits(inDay % 1_000_000, 6, &bytes)
-        bytes.append(UInt8(ascii: "Z"))
+        let micros = inDay % 1_000_000
+        // States have millions of these: the bytes are laid out at once.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.writtenBytes) { p in
+            func two(_ value: Int64, _ at: Int) {
+                let value = UInt32(truncatingIfNeeded: value)
+                p[at] = 48 + UInt8(truncatingIfNeeded: value / 10 % 10)
+                p[at + 1] = 48 + UInt8(truncatingIfNeeded: value % 10)
+            }
+            two(date.year / 100, 0)
+            two(date.year % 100, 2)
+            two(date.month, 5)
+            two(date.day, 8)
+            two(seconds / 3600, 11)
+            two(seconds / 60 % 60, 14)
+            two(seconds % 60, 17)
+            two(micros / 10_000, 20)
+            two(micros / 100 % 100, 22)
+            two(micros % 100, 24)
+            (p[4], p[7], p[10]) = (45, 45, 84)
+            (p[13], p[16], p[19], p[26]) = (58, 58, 46, 90)
+            bytes.append(contentsOf: UnsafeBufferPointer(p))
+        }
     }
 
     /// The moment that 27 bytes in the written form name; nil where they are anything else.
@@ -86,15 +94,6 @@ public struct LogTime: Sendable, Hashable, Comparable, CustomStringConvertible {
     }
 
     private static let perDay: Int64 = 86_400_000_000
-
-    private static func digits(_ value: Int64, _ count: Int, _ bytes: inout [UInt8]) {
-        var divisor: Int64 = 1
-        for _ in 1..<count { divisor *= 10 }
-        while divisor > 0 {
-            bytes.append(UInt8(truncatingIfNeeded: 48 + value / divisor % 10))
-            divisor /= 10
-        }
-    }
 }
 
 /// A day of the Gregorian calendar and its number since 1970-01-01.

@@ -24,7 +24,7 @@ public enum GzipFile {
             while taken < input.count {
                 var made = 0
                 var step = GzipInflater.Step.going
-                let piece = [UInt8](unsafeUninitializedCapacity: 512 << 10) { buffer, filled in
+                let piece = [UInt8](unsafeUninitializedCapacity: 96 << 10) { buffer, filled in
                     step = input.withUnsafeBufferPointer {
                         inflater.step($0, taken: &taken, into: buffer, made: &made)
                     }

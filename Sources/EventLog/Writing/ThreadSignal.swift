@@ -73,3 +73,6 @@ private final class ThreadBody: Sendable {
         self.run = run
     }
 }
+
+/// Lets other threads go before the calling one from now on: for work that may take as long as it likes.
+public func yieldToOtherThreads() { clinux_yield_to_others() }

@@ -162,9 +162,9 @@ extension ManagerState {
     }
 
     /// The events of one loss: `requeued`, and `held` where it is one too many in a row.
-    func loss(_ number: Int, _ reason: RequeueReason, poisonAfter: Int) -> [Event] {
+    func loss(_ number: Int, _ reason: RequeueReason, poisonAfter: Int, silence: Event.Silence? = nil) -> [Event] {
         let id = ids.text(number)
-        var events: [Event] = [.requeued(task: id, reason: reason)]
+        var events: [Event] = [.requeued(task: id, reason: reason, silence: silence)]
         if poisonAfter > 0, Int(losses[UInt32(number)] ?? 0) + 1 >= poisonAfter {
             events.append(.held(task: id, reason: "poison"))
         }
@@ -202,9 +202,12 @@ extension ManagerState {
         return running
     }
 
-    /// The events that requeue a running attempt that was lost; none where it is not running any more.
-    public func decideLoss(_ task: String, attempt: UInt32, _ reason: RequeueReason, poisonAfter: Int) -> [Event] {
+    /// The events that requeue a running attempt that was lost; none where it is not running any more. `silence`: of a
+    /// stale one, how long it gave no sign.
+    public func decideLoss(
+        _ task: String, attempt: UInt32, _ reason: RequeueReason, poisonAfter: Int, silence: Event.Silence? = nil
+    ) -> [Event] {
         guard let number = taskNumber(task), isRunning(number, attempt) else { return [] }
-        return loss(number, reason, poisonAfter: poisonAfter)
+        return loss(number, reason, poisonAfter: poisonAfter, silence: silence)
     }
 }

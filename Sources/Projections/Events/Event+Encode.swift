@@ -27,9 +27,11 @@ extension Event {
             Self.integer("attempt", Int64(failure.attempt), &out)
             Self.nullableString("error", failure.error, &out)
             Self.encode(failure.provenance, &out)
-        case .requeued(let task, let reason):
+        case .requeued(let task, let reason, let silence):
             Self.open("requeued", task, &out)
             Self.string("reason", reason.word, &out)
+            Self.number("silent_s", silence.map { ($0.seconds * 10).rounded() / 10 }, &out)
+            Self.number("limit_s", silence?.limitSeconds, &out)
         case .cancelled(let task, let reason):
             Self.open("cancelled", task, &out)
             Self.string("reason", reason, &out)

@@ -8,7 +8,7 @@ public enum Event: Sendable, Equatable {
     case assigned(Assignment)
     case completed(Completion)
     case failed(Failure)
-    case requeued(task: String, reason: RequeueReason)
+    case requeued(task: String, reason: RequeueReason, silence: Silence? = nil)
     case cancelled(task: String, reason: String?)
     case held(task: String, reason: String?)
     case released(task: String)
@@ -50,6 +50,20 @@ public enum Event: Sendable, Equatable {
             self.task = task
             self.worker = worker
             self.attempt = attempt
+        }
+    }
+
+    /// How long a stale attempt had given no sign, and how long it may; for people, a fold needs neither.
+    public struct Silence: Sendable, Equatable {
+        /// Seconds since its assignment or its last heartbeat.
+        public var seconds: Double
+        /// `--stale-after`, in seconds.
+        public var limitSeconds: Double
+
+        /// Makes one from its parts.
+        public init(seconds: Double, limitSeconds: Double) {
+            self.seconds = seconds
+            self.limitSeconds = limitSeconds
         }
     }
 

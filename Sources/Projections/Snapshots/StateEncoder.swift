@@ -1,5 +1,7 @@
 import Crypto
+import Dispatch
 import EventLog
+import Synchronization
 
 /// Writes a state in the schema of `manager_state.json`: compact, one newline at the end, equal bytes for equal states.
 public struct StateEncoder {
@@ -13,14 +15,23 @@ public struct StateEncoder {
     /// The version of `more`: raised when the fold keeps something new, so that older snapshots are not used.
     static let foldVersion: Int64 = 2
 
-    private init(_ state: ManagerState, emit: @escaping ([UInt8]) throws -> Void) {
+    /// Tasks that one core writes at a time.
+    private static let blockTasks = 512
+    /// Blocks that are written side by side.
+    private let width: Int
+
+    private init(_ state: ManagerState, width: Int, emit: @escaping ([UInt8]) throws -> Void) {
         self.state = state
+        self.width = width
         self.emit = emit
     }
 
-    /// Calls `emit` with pieces of the file, in order. Throws what `emit` throws.
-    public static func write(_ state: ManagerState, to emit: @escaping ([UInt8]) throws -> Void) throws {
-        var encoder = StateEncoder(state, emit: emit)
+    /// Calls `emit` with pieces of the file, in order. Throws what `emit` throws. `cores`: how many may work on it; more
+    /// than one where somebody waits and nothing else is to be done.
+    public static func write(
+        _ state: ManagerState, cores: Int = 1, to emit: @escaping ([UInt8]) throws -> Void
+    ) throws {
+        var encoder = StateEncoder(state, width: max(1, cores), emit: emit)
         try encoder.run()
     }
 
@@ -40,12 +51,12 @@ public struct StateEncoder {
         try flush()
         isInner = true
         text("\"tasks\":{")
-        for number in 0..<state.tasks.count {
-            if number > 0 { text(",") }
-            state.ids.with(number) { appendJSONString($0, to: &buffer) }
-            text(":")
-            state.appendTask(number, to: &buffer)
-            if buffer.count > 128 << 10 { try flush() }
+        try flush()
+        var next = 0
+        while next < state.tasks.count {
+            let end = min(next + width * Self.blockTasks, state.tasks.count)
+            try writeTasks(next..<end)
+            next = end
         }
         text("},\"assigned_tasks\":{")
         var isFirst = true
@@ -67,6 +78,36 @@ public struct StateEncoder {
         let checksum = hexString(whole.finalize())
         text(",\"checksum\":\"sha256:\(checksum)\"}\n")
         try flush()
+    }
+
+    /// Writes some tasks, block by block side by side.
+    private mutating func writeTasks(_ range: Range<Int>) throws {
+        guard width > 1, range.count > Self.blockTasks else {
+            Self.append(range, of: state, to: &buffer)
+            return try flush()
+        }
+        let (state, first) = (state, range.lowerBound)
+        let blocks = Mutex([[UInt8]](repeating: [], count: width))
+        DispatchQueue.concurrentPerform(iterations: width) { block in
+            let start = first + block * Self.blockTasks
+            guard start < range.upperBound else { return }
+            var bytes: [UInt8] = []
+            Self.append(start..<min(start + Self.blockTasks, range.upperBound), of: state, to: &bytes)
+            blocks.withLock { $0[block] = bytes }
+        }
+        for bytes in blocks.withLock({ $0 }) {
+            buffer = bytes
+            try flush()
+        }
+    }
+
+    private static func append(_ range: Range<Int>, of state: ManagerState, to out: inout [UInt8]) {
+        for number in range {
+            if number > 0 { out.append(44) }
+            state.ids.with(number) { appendJSONString($0, to: &out) }
+            out.append(58)
+            state.appendTask(number, to: &out)
+        }
     }
 
     private mutating func appendJournal() {
@@ -108,7 +149,9 @@ extension ManagerState {
         if let first { appendJSONString(first, to: &out) } else { out.append(contentsOf: "null".utf8) }
         out.append(contentsOf: ",\"output_dirs\":".utf8)
         appendWord(task.outputDirectories, &out)
-        out.append(contentsOf: ",\"status\":\"\(task.status.word)\",\"assigned_to\":".utf8)
+        out.append(contentsOf: ",\"status\":\"".utf8)
+        out.append(contentsOf: task.status.word.utf8)
+        out.append(contentsOf: "\",\"assigned_to\":".utf8)
         appendWorker(task.worker, &out)
         out.append(contentsOf: ",\"assigned_at\":".utf8)
         appendTime(task.assignedAt, &out)
@@ -160,13 +203,17 @@ extension ManagerState {
         out.append(contentsOf: ",\"attempts\":[".utf8)
         for (index, ended) in endedAttempts(task).enumerated() {
             if index > 0 { out.append(44) }
-            out.append(contentsOf: "{\"attempt\":\(ended.attempt),\"worker\":".utf8)
+            out.append(contentsOf: "{\"attempt\":".utf8)
+            appendDecimal(UInt64(ended.attempt), to: &out)
+            out.append(contentsOf: ",\"worker\":".utf8)
             appendWorker(ended.worker, &out)
             out.append(contentsOf: ",\"assigned_at\":".utf8)
             appendTime(ended.assignedAt, &out)
             out.append(contentsOf: ",\"ended_at\":".utf8)
             appendTime(ended.endedAt, &out)
-            out.append(contentsOf: ",\"outcome\":\"\(ended.outcome.word)\"}".utf8)
+            out.append(contentsOf: ",\"outcome\":\"".utf8)
+            out.append(contentsOf: ended.outcome.word.utf8)
+            out.append(contentsOf: "\"}".utf8)
         }
         out.append(93)
     }

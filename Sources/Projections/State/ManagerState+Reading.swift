@@ -49,8 +49,11 @@ extension ManagerState {
     }
 
     /// Names pending tasks that can never be claimed, as phases: `phase b (3 tasks) waits for a`.
-    public var blockedPhases: [String] {
-        waitingGates.filter { !canOpen($0.gate, visiting: []) }.map { entry in
+    public var blockedPhases: [String] { blockedPhases(behind: waitingGates) }
+
+    /// The same of the tasks that wait behind some gates.
+    func blockedPhases(behind gates: [(gate: UInt32, tasks: Int)]) -> [String] {
+        gates.filter { !canOpen($0.gate, visiting: []) }.map { entry in
             let names = words.with(Int(entry.gate)) { Self.strings($0) }.joined(separator: ", ")
             return "\(entry.tasks) \(entry.tasks == 1 ? "task waits" : "tasks wait") for \(names)"
         }.sorted()

@@ -94,6 +94,14 @@ extension ManagerState {
             reason: task.reason == TaskRecord.none ? nil : words.text(Int(task.reason)))
     }
 
+    /// The phase of a task; nil for an unknown id.
+    public func phase(ofTask id: UnsafeBufferPointer<UInt8>) -> String? {
+        ids.number(of: id).map { phaseNames.text(Int(phase(of: $0))) }
+    }
+
+    /// Whether a task waits for other phases at all.
+    public func hasGate(_ number: Int) -> Bool { gate(number) != TaskRecord.none }
+
     /// The phases that a task waits for which are not complete; empty where none keep it.
     public func awaitedPhases(_ number: Int) -> [String] {
         let after = gate(number)

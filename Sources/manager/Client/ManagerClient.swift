@@ -66,6 +66,46 @@ struct ManagerClient: Sendable {
         }
     }
 
+    /// Sends a GET and hands each line of the answer to `body` as it comes, without its end, until the answer ends.
+    /// Throws what `body` throws, and `VerbFailure`: unreachable also where the connection breaks.
+    func lines(_ path: String, _ body: ([UInt8]) throws -> Void) async throws {
+        var request = HTTPClientRequest(url: url + "/api/v1" + path)
+        if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
+        func unreachable(_ error: any Error) -> VerbFailure {
+            var failure = VerbFailure(
+                "cannot reach the manager at \(url) (\(Self.words(error))): is it running? --url names another",
+                status: 1)
+            failure.isUnreachable = true
+            return failure
+        }
+        let response: HTTPClientResponse
+        do { response = try await Self.http.execute(request, timeout: .hours(24 * 365)) } catch {
+            throw unreachable(error)
+        }
+        guard response.status.code == 200 else {
+            let collected: ByteBuffer
+            do { collected = try await response.body.collect(upTo: 1 << 20) } catch { throw unreachable(error) }
+            var failure = refusal(
+                Answer(status: response.status.code, body: Array(collected.readableBytesView)))
+            failure.isUnreachable = response.status.code == 503 || response.status.code == 429
+            throw failure
+        }
+        var rest: [UInt8] = []
+        var pieces = response.body.makeAsyncIterator()
+        while true {
+            let piece: ByteBuffer?
+            do { piece = try await pieces.next() } catch { throw unreachable(error) }
+            guard let piece else { return }
+            rest.append(contentsOf: piece.readableBytesView)
+            var start = 0
+            while let end = rest[start...].firstIndex(of: 10) {
+                if end > start { try body(Array(rest[start..<end])) }
+                start = end + 1
+            }
+            rest.removeFirst(start)
+        }
+    }
+
     /// Whether anybody answers there now.
     func isReachable() async -> Bool {
         do {

@@ -26,11 +26,16 @@ struct DiffCommand: AsyncParsableCommand {
             let now = LogTime.now()
             let (first, second) = (try Self.moment(moments[0], now), try Self.moment(moments[1], now))
             if Self.isLater(first, than: second) { throw Self.wrongOrder(moments) }
-            let changes = try await onThread(named: "diff") {
-                Result { try Changes.between(first, second, in: data.journal) }
+            let json = json
+            let text = try await onThread(named: "diff") {
+                Result { () throws -> [UInt8]? in
+                    guard let changes = try Changes.between(first, second, in: data) else { return nil }
+                    if json { return changes.json() }
+                    return Array(changes.text(try MomentReader(data).state(at: second).state).utf8)
+                }
             }.get()
-            guard let changes else { throw Self.wrongOrder(moments) }
-            Terminal.write(json ? changes.json() : Array(changes.text().utf8))
+            guard let text else { throw Self.wrongOrder(moments) }
+            Terminal.write(text)
         }
     }
 
@@ -60,20 +65,21 @@ struct Changes: Sendable {
 
     private var ids: [[String]] = Array(repeating: [], count: Changes.kinds.count)
     private var seen: [Set<String>] = Array(repeating: [], count: Changes.kinds.count)
+    private var workers = ChangeGroups(title: "worker")
+    /// Who had each task last, as far as these events tell.
+    private var holders: [String: String] = [:]
 
-    /// Reads the events after the first moment, up to the second. Nil: an event shows that the first is the later one.
-    static func between(_ first: Moment, _ second: Moment, in journal: JournalDirectory) throws -> Changes? {
+    /// Reads the events after the first moment, up to the second. Nil: the first is the later one.
+    static func between(_ first: Moment, _ second: Moment, in data: DataDirectory) throws -> Changes? {
         var changes = Changes()
         var failure: EventError?
-        var start = LogPosition(1)
-        var isReversed = false
-        if case .position(let position) = first { start = max(position, start) }
-        try LogReader(journal, from: start, prefetching: true).forEach { line throws(JournalError) in
-            guard second.reaches(line) else {
-                isReversed = first.reaches(line)
-                return false
-            }
-            guard !first.reaches(line) else { return true }
+        let reader = MomentReader(data)
+        let (start, limit) = (try reader.limit(of: first), try reader.limit(of: second))
+        guard start <= limit else { return nil }
+        // A first moment in the future has nothing behind it.
+        guard start < limit else { return changes }
+        try LogReader(data.journal, from: start.next, prefetching: true).forEach { line throws(JournalError) in
+            guard line.position <= limit else { return false }
             do throws(EventError) { changes.note(try EventView(line.body)) } catch {
                 failure = error
                 return false
@@ -87,6 +93,9 @@ struct Changes: Sendable {
     private mutating func note(_ event: EventView) {
         guard let kind = Self.kinds.firstIndex(of: String(decoding: event.type, as: UTF8.self)) else { return }
         let id = String(decoding: event.task, as: UTF8.self)
+        if let worker = event.worker { holders[id] = String(decoding: worker, as: UTF8.self) }
+        // `requeued` and `cancelled` name no worker: it is the one that had the task before.
+        if event.kind != .added { workers.note(holders[id], kind, id) }
         if seen[kind].insert(id).inserted { ids[kind].append(id) }
     }
 
@@ -102,14 +111,51 @@ struct Changes: Sendable {
         return out + [125, 10]
     }
 
-    /// A line a kind: how many, and the first of them.
-    func text() -> String {
+    /// A line a kind: how many, and the first of them; then how many by phase and by worker. `state` knows the tasks.
+    func text(_ state: ManagerState) -> String {
         var text = ""
-        for (kind, tasks) in zip(Self.kinds, ids) where !tasks.isEmpty {
-            let label = kind + String(repeating: " ", count: 11 - kind.count)
+        var phases = ChangeGroups(title: "phase")
+        for (kind, tasks) in ids.enumerated() where !tasks.isEmpty {
+            let name = Self.kinds[kind]
+            let label = name + String(repeating: " ", count: 11 - name.count)
             let more = tasks.count > 5 ? " … and \(tasks.count - 5) more" : ""
             text += "\(label)\(tasks.count)  \(tasks.prefix(5).joined(separator: ", "))\(more)\n"
+            for id in tasks { phases.note(state.taskNumber(id).map { state.taskLine($0).phase }, kind, id) }
         }
-        return text.isEmpty ? "nothing happened between these moments\n" : text
+        guard !text.isEmpty else { return "nothing happened between these moments\n" }
+        for groups in [phases, workers] where !groups.isEmpty { text += "\n" + groups.table.forStandardOutput }
+        return text
+    }
+}
+
+/// Tasks that something happened to, counted by phase or worker; each task once for each kind of event.
+private struct ChangeGroups: Sendable {
+    let title: String
+    private var names: [String] = []
+    private var tasks: [String: [Set<String>]] = [:]
+
+    init(title: String) { self.title = title }
+
+    var isEmpty: Bool { names.isEmpty }
+
+    mutating func note(_ group: String?, _ kind: Int, _ task: String) {
+        guard let group else { return }
+        if tasks[group] == nil {
+            names.append(group)
+            tasks[group] = Array(repeating: [], count: Changes.kinds.count)
+        }
+        tasks[group]?[kind].insert(task)
+    }
+
+    /// A line a group, by name; kinds of which there are none at all are left out.
+    var table: ListTable {
+        let kinds = Changes.kinds.indices.filter { kind in tasks.values.contains { !$0[kind].isEmpty } }
+        var table = ListTable(
+            [.init(title: title, canShrink: true)] + kinds.map { .init(title: Changes.kinds[$0], isRight: true) })
+        for name in names.sorted() {
+            let counts = kinds.map { tasks[name]?[$0].count ?? 0 }
+            table.add([.init(name)] + counts.map { .init("\($0)", colour: $0 == 0 ? 2 : nil) })
+        }
+        return table
     }
 }

@@ -37,16 +37,18 @@ struct EventPainter {
     private func dim(_ text: String) -> String { hasColours ? "\u{1B}[2m\(text)\u{1B}[0m" : text }
 
     private func colour(_ type: String) -> String {
-        guard hasColours else { return type }
-        let code =
-            switch type {
-            case "completed", "result": 32
-            case "failed", "cancelled": 31
-            case "requeued", "held": 33
-            case "assigned": 36
-            case "added", "extended": 34
-            default: 2
-            }
-        return "\u{1B}[\(code)m\(type)\u{1B}[0m"
+        hasColours ? "\u{1B}[\(Self.code(type))m\(type)\u{1B}[0m" : type
+    }
+
+    /// The colour of an event's type, an ANSI code.
+    static func code(_ type: String) -> Int {
+        switch type {
+        case "completed", "result": 32
+        case "failed", "cancelled": 31
+        case "requeued", "held": 33
+        case "assigned": 36
+        case "added", "extended": 34
+        default: 2
+        }
     }
 }

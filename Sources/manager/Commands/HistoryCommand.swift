@@ -5,7 +5,8 @@ import Projections
 /// `manager history TASK`: every event of one task.
 struct HistoryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "history", abstract: "Show every event of one task, with the time between them.",
+        commandName: "history",
+        abstract: "Show every event of one task: who asked, how long each state lasted, where the time went.",
         discussion: "Example: manager history label_flip_0_42")
 
     @Argument(help: "The task's id.") var task: String
@@ -17,59 +18,87 @@ struct HistoryCommand: AsyncParsableCommand {
         try await Terminal.ending {
             let data = try dataOptions.forReading()
             let moment = try momentOptions.moment()
-            let wanted = Array(task.utf8)
-            let json = json
-            let lines = try await onThread(named: "history") {
+            let id = task
+            let events = try await onThread(named: "history") {
                 Result { () throws(JournalError) in
-                    var painter = EventPainter(hasColours: Terminal.hasColours)
-                    return try TaskHistory.lines(of: wanted, in: data.journal, moment) { line, last in
-                        if json { return Array(line.bytes) }
-                        return Array(Self.text(line, since: last, &painter).utf8)
-                    }
+                    let reader = MomentReader(data)
+                    return try TaskEvents(of: id, in: data, upTo: try reader.limit(of: moment))
                 }
             }.get()
-            guard !lines.isEmpty else { throw VerbFailure("there is no task \(task) in the journal", status: 1) }
-            for line in lines { Terminal.write(line + [10]) }
+            guard !events.lines.isEmpty else {
+                throw VerbFailure(
+                    "there is no task \(id) in the journal\(momentOptions.isGiven ? " up to that moment" : "")",
+                    status: 1)
+            }
+            if json {
+                for line in events.lines { Terminal.write(line + [10]) }
+                return
+            }
+            let clock = try momentOptions.clock(data)
+            let story: TaskStory
+            do { story = try TaskStory(events.lines, now: clock) } catch { throw VerbFailure("\(error)", status: 1) }
+            Terminal.write(HistoryText.table(story).forStandardOutput + "\n" + HistoryText.totals(story) + "\n")
         }
-    }
-
-    private static func text(_ line: LogLine, since last: LogTime?, _ painter: inout EventPainter) -> String {
-        let event: EventView
-        do throws(EventError) { event = try EventView(line.body) } catch { return "\(line.position): \(error)" }
-        let since = last.map { "  (+\(EventPainter.duration(line.time.seconds(since: $0))))" } ?? ""
-        return painter.line(line, event) + since
     }
 }
 
-/// The events of one task.
-enum TaskHistory {
-    /// What `show` makes of each event up to a moment, given the time of the one before; oldest first.
-    static func lines<Shown>(
-        of task: [UInt8], in journal: JournalDirectory, _ moment: Moment,
-        _ show: (LogLine, LogTime?) -> Shown
-    ) throws(JournalError) -> [Shown] {
-        var found: [Shown] = []
-        var last: LogTime?
-        try LogReader(journal, prefetching: true).forEach { line throws(JournalError) in
-            guard moment.reaches(line) else { return false }
-            let event: EventView
-            do throws(EventError) { event = try EventView(line.body) } catch { return true }
-            guard event.kind != .note, event.task.elementsEqual(task) else { return true }
-            found.append(show(line, last))
-            last = line.time
-            return true
-        }
-        return found
+extension MomentOptions {
+    /// What time it is at the moment that is asked for. Blocks for the reading of one event where that is a seq.
+    func clock(_ data: DataDirectory) throws -> LogTime {
+        let moment = try moment()
+        guard case .position(let position) = moment else { return moment.clock(nil) }
+        return try LogPicker(data.journal).events(at: [position], { $0.time })?.first ?? LogTime.now()
     }
 }
 
-extension Moment {
-    /// Whether an event belongs to what was before or at the moment.
-    func reaches(_ line: LogLine) -> Bool {
-        switch self {
-        case .now: true
-        case .time(let time): line.time <= time
-        case .position(let position): line.position <= position
+/// The text of `history`.
+enum HistoryText {
+    /// A line an event.
+    static func table(_ story: TaskStory) -> ListTable {
+        var table = ListTable([
+            .init(title: "time"), .init(title: "seq", isRight: true), .init(title: "event"),
+            .init(title: "attempt", isRight: true), .init(title: "worker"), .init(title: "by"), .init(title: "then"),
+            .init(title: "note", canShrink: true),
+        ])
+        for step in story.steps {
+            let time = step.time.description.dropLast(4).replacing("T", with: " ")
+            table.add([
+                .init(String(time), colour: 2), .init("\(step.position)", colour: 2),
+                .init(step.type, colour: EventPainter.code(step.type)),
+                .init(step.attempt > 0 ? "\(step.attempt)" : ""), .init(step.worker ?? ""), .init(step.actor ?? ""),
+                .init(then(step), colour: ListTable.colour(step.status.word)), .init(note(step)),
+            ])
         }
+        return table
+    }
+
+    private static func then(_ step: TaskStory.Step) -> String {
+        guard step.isMove else { return "" }
+        guard let seconds = step.seconds else { return step.status.word }
+        return "\(step.status.word) \(EventPainter.duration(seconds))\(step.goesOn ? " so far" : "")"
+    }
+
+    private static func note(_ step: TaskStory.Step) -> String {
+        if let error = step.error { return String(error.split(separator: "\n").last ?? "") }
+        if let silence = step.silence { return "\(step.reason ?? "") (\(WhyText.silence(silence)))" }
+        if let reason = step.reason { return reason }
+        if let result = step.result { return result }
+        if step.type == "prioritised" { return "priority \(step.priority)" }
+        return step.phase.map { "phase \($0)" } ?? ""
+    }
+
+    /// One line: how often it ran, and where the time went.
+    static func totals(_ story: TaskStory) -> String {
+        let totals = story.totals
+        var parts = ["waiting \(EventPainter.duration(totals.waiting))"]
+        if totals.held > 0 { parts.append("held \(EventPainter.duration(totals.held))") }
+        parts.append("running \(EventPainter.duration(totals.running))")
+        var text =
+            "\(totals.attempts) \(totals.attempts == 1 ? "attempt" : "attempts"): " + parts.joined(separator: ", ")
+        if totals.wastedAttempts > 0 {
+            text +=
+                ", of which \(EventPainter.duration(totals.wasted)) wasted in \(totals.wastedAttempts) failed or lost"
+        }
+        return text
     }
 }

@@ -11,12 +11,12 @@ struct JournalFold {
     /// The newest file when the journal was last read.
     private var sight: JournalWatch.Sight
 
-    /// Reads what is there. Blocks.
-    init(_ data: DataDirectory) throws(JournalError) {
+    /// Reads what is there, or what was at a moment. Blocks.
+    init(_ data: DataDirectory, at moment: Moment = .now) throws(JournalError) {
         self.data = data
         watch = JournalWatch(data.journal)
         sight = watch.look()
-        state = try StateReader.state(data, at: .now).state
+        state = try MomentReader(data).state(at: moment).state
     }
 
     /// Waits until the journal may have grown or so many seconds have passed, then folds what came since: readers enter
@@ -29,7 +29,7 @@ struct JournalFold {
         let before = sight
         sight = watch.look()
         if sight.identity != before.identity, try !stands() {
-            state = try StateReader.state(data, at: .now).state
+            state = try MomentReader(data).state(at: .now).state
         } else {
             state = try Replay.state(at: .now, in: data.journal, from: state).state
         }

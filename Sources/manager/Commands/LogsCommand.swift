@@ -8,7 +8,8 @@ struct LogsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs", abstract: "Show what a task's program wrote; follow it with -f.",
         discussion: """
-            Reads <output_dir>/logs/<task>.<attempt>.log in the data directory: of the latest attempt that has one.
+            Reads <output_dir>/logs/<task>.<attempt>.log in the data directory: of the latest attempt that has one; with a
+            moment, of the latest up to then. The log itself is the whole one: it keeps no times.
 
             Example: manager logs exp1_0_42 -f
             """)
@@ -17,14 +18,22 @@ struct LogsCommand: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "Follow: show what comes, until the attempt has ended.") var follow = false
     @Option(help: "The attempt (default: the latest that has a log).") var attempt: UInt32?
     @OptionGroup var dataOptions: DataOptions
+    @OptionGroup var momentOptions: MomentOptions
+
+    func validate() throws {
+        if follow, momentOptions.isGiven {
+            throw ValidationError("-f shows what comes; --at and --seq a moment that does not change")
+        }
+    }
 
     func run() async throws {
         try await Terminal.ending {
             let data = try dataOptions.forReading()
             let (task, wanted, follows) = (task, attempt, follow)
+            let moment = try momentOptions.moment()
             try await onThread(named: "logs") {
                 Result {
-                    var log = try TaskLog(task, attempt: wanted, in: data)
+                    var log = try TaskLog(task, attempt: wanted, at: moment, in: data)
                     try log.show()
                     if follows { try log.follow() }
                 }
@@ -44,8 +53,8 @@ struct TaskLog {
     private var fold: JournalFold
 
     /// Finds an attempt's log. Throws a sentence where there is none.
-    init(_ task: String, attempt wanted: UInt32?, in data: DataDirectory) throws {
-        fold = try JournalFold(data)
+    init(_ task: String, attempt wanted: UInt32?, at moment: Moment, in data: DataDirectory) throws {
+        fold = try JournalFold(data, at: moment)
         guard let number = fold.state.taskNumber(task), let context = fold.state.resultContext(of: task) else {
             throw VerbFailure("there is no task \(task)", status: 1)
         }

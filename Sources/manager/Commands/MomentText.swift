@@ -35,6 +35,14 @@ enum MomentText {
         return time
     }
 
+    /// A time from which on something is wanted: as `time`, and a bare `2h` means so long ago.
+    static func since(_ text: String, now: LogTime) throws(Malformed) -> LogTime {
+        if text.last?.isLetter == true, let seconds = DurationText.seconds(text), seconds >= 0 {
+            return now.advanced(bySeconds: -seconds)
+        }
+        return try time(text, now: now)
+    }
+
     private static func iso8601(_ text: String) -> LogTime? {
         var bytes = Array(text.utf8)
         var offsetMinutes: Int64 = 0

@@ -78,7 +78,8 @@ struct OperationOptions: ParsableArguments {
             return try await RemoteActor(client: try ManagerClient(url)).operate(request)
         }
         let data = try acting.dataOptions.forReading()
-        let state = try await onThread(named: "replay") { Result { try StateReader.state(data, at: .now) } }.get().state
+        let state = try await onThread(named: "replay") { Result { try MomentReader(data).state(at: .now) } }.get()
+            .state
         return try state.decide(request.operation, on: request.target, priority: request.priority).count
     }
 

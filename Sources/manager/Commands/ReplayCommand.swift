@@ -1,26 +1,34 @@
 import ArgumentParser
 import EventLog
+import Foundation
 import Projections
 
 /// `manager replay`: the state as it was, in the schema of the state file.
 struct ReplayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "replay", abstract: "Print the state as of any moment, in the schema of manager_state.json.",
-        discussion: "Example: manager replay --at 2026-11-03T14:05:00Z | jq '.assigned_tasks | keys'")
+        discussion: """
+            Without a moment every event is folded from the first on: what snapshots are checked against. With one, the newest
+            state kept before it is gone on from; --full folds everything then, too.
+
+            Example: manager replay --at 2026-11-03T14:05:00Z | jq '.assigned_tasks | keys'
+            """)
 
     @OptionGroup var dataOptions: DataOptions
     @OptionGroup var momentOptions: MomentOptions
+    @Flag(help: "Fold every event from the first on, whatever is kept.") var full = false
 
     func run() async throws {
         try await Terminal.ending {
             let data = try dataOptions.forReading()
             let moment = try momentOptions.moment()
-            // From the first event, not from a snapshot: a replay is what snapshots are checked against.
-            let outcome = try await onThread(named: "replay") {
-                Result { try Replay.state(at: moment, in: data.journal) }
+            let fromBeginning = full || !momentOptions.isGiven
+            let found = try await onThread(named: "replay") {
+                Result { try MomentReader(data).state(at: moment, fromBeginning: fromBeginning) }
             }.get()
-            Terminal.warnBeyond(outcome)
-            try StateEncoder.write(outcome.state) { Terminal.write($0) }
+            Terminal.warnBeyond(found.isBeyondEnd, found.state.position)
+            let cores = ProcessInfo.processInfo.activeProcessorCount
+            try StateEncoder.write(found.state, cores: min(cores, 4)) { Terminal.write($0) }
         }
     }
 }

@@ -11,16 +11,22 @@ struct ResultsCommand: AsyncParsableCommand {
             Examples:
               manager results --phase exp1 --csv > exp1.csv
               manager results --json | jq '.[] | .result.accuracy'
+              manager results --by width --at -2h
             """)
 
     @Option(help: "Only results of this phase.") var phase: String?
     @Flag(help: "CSV (RFC 4180), with the columns of final_results.csv.") var csv = false
     @Flag(help: "A JSON array, one row a line.") var json = false
+    @Option(help: "A table of a result's mean for each value of this config key.") var by: String?
+    @Option(help: "The result of that table (default: the first accuracy, score, loss or error).") var metric: String?
     @OptionGroup var dataOptions: DataOptions
     @OptionGroup var momentOptions: MomentOptions
 
     func validate() throws {
         if csv && json { throw ValidationError("--csv or --json, not both") }
+        if (csv || json) && (by != nil || metric != nil) {
+            throw ValidationError("--by and --metric make a table, neither CSV nor JSON")
+        }
     }
 
     func run() async throws {
@@ -28,16 +34,36 @@ struct ResultsCommand: AsyncParsableCommand {
             let state = try await momentOptions.state(dataOptions).state
             if let problem = state.problem(withPhase: phase) { throw VerbFailure(problem, status: 1) }
             let listing = ResultListing(journal: dataOptions.data.journal, phase: phase)
-            let (csv, json) = (csv, json)
+            let (csv, json, by, metric) = (csv, json, by, metric)
             try await onThread(named: "results") {
                 Result {
                     let moment = Moment.position(state.position)
+                    if by != nil || metric != nil {
+                        return try Self.writeMeans(listing, moment, state, metric: metric, by: by)
+                    }
                     if json { return try Self.writeJSON(listing, moment, state) }
                     let table = try Self.table(listing, moment, state)
                     if csv { Terminal.write(table.csv()) } else { Terminal.write(table.text()) }
                 }
             }.get()
         }
+    }
+
+    private static func writeMeans(
+        _ listing: ResultListing, _ moment: Moment, _ state: ManagerState, metric: String?, by key: String?
+    ) throws {
+        // Of a task that was run again the newest result counts.
+        var rows: [String: ResultMeans.Row] = [:]
+        try listing.forEach(upTo: moment, state) {
+            rows[$0.row.task] = ResultMeans.Row(config: $0.row.config, result: $0.row.result)
+        }
+        let ordered = rows.sorted { $0.key < $1.key }.map(\.value)
+        guard let means = ResultMeans(rows: ordered, metric: metric, by: key) else {
+            throw VerbFailure(
+                "no table can be made: there is no result yet, none of them is a number, or the key does not vary",
+                status: 1)
+        }
+        Terminal.write(means.lines.joined(separator: "\n") + "\n")
     }
 
     private static func writeJSON(_ listing: ResultListing, _ moment: Moment, _ state: ManagerState) throws {

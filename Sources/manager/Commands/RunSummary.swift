@@ -87,21 +87,7 @@ struct RunSummary: Sendable {
         return lines
     }
 
-    private var meansTable: [String] {
-        guard let means else { return [] }
-        let greatest = means.groups.map(\.mean.magnitude).max() ?? 0
-        let decimals = greatest >= 1000 ? 1 : greatest >= 10 ? 2 : 4
-        func text(_ value: Double) -> String { ProgressText.fixed(value, decimals: decimals) }
-        let low = means.groups.map(\.mean).min() ?? 0
-        let high = means.groups.map(\.mean).max() ?? 0
-        let rows = means.groups.map { group -> [String] in
-            let share = high > low ? (group.mean - low) / (high - low) : 1
-            let bar = String(repeating: "#", count: 1 + Int((share * 19).rounded()))
-            return [group.value, String(group.count), text(group.mean), text(group.least), text(group.greatest), bar]
-        }
-        return ["Mean \(means.metric) by \(means.key)"]
-            + TextTable.lines(header: [means.key, "Tasks", "Mean", "Min", "Max", ""], rows: rows, leftAligned: [0, 5])
-    }
+    private var meansTable: [String] { means?.lines ?? [] }
 
     private var filesList: [String] {
         guard !files.isEmpty else { return [] }

@@ -16,31 +16,37 @@ struct ShowCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Terminal.ending {
-            let state = try await momentOptions.state(dataOptions).state
-            guard let number = state.taskNumber(task), let object = state.taskJSON(task) else {
-                throw VerbFailure("there is no task \(task)", status: 1)
-            }
-            if json { return Terminal.write(object + [10]) }
-            let (id, journal) = (Array(task.utf8), dataOptions.data.journal)
-            // No later than the state, so that both tell of the same moment.
-            let position = state.position
-            let history = try await onThread(named: "history") {
-                Result { try Self.history(of: id, in: journal, upTo: position) }
+            let data = try dataOptions.forReading()
+            let moment = try momentOptions.moment()
+            let (id, json, hasColours) = (task, json, Terminal.hasColours)
+            let text = try await onThread(named: "show") {
+                Result { try Self.text(id, moment, data, json: json, hasColours: hasColours) }
             }.get()
-            Terminal.write(TaskSheet(state: state, number: number, history: history).text(Terminal.hasColours))
+            guard let text else { throw VerbFailure("there is no task \(id)", status: 1) }
+            Terminal.write(text)
         }
     }
 
-    private static func history(
-        of task: [UInt8], in journal: JournalDirectory, upTo position: LogPosition
-    ) throws -> AttemptHistory {
+    /// Nil: no such task then.
+    private static func text(
+        _ id: String, _ moment: Moment, _ data: DataDirectory, json: Bool, hasColours: Bool
+    ) throws -> [UInt8]? {
+        let reader = MomentReader(data)
+        if json { return try reader.taskJSON(id, at: moment).map { $0 + [10] } }
+        guard let found = try reader.task(id, at: moment) else { return nil }
         var history = AttemptHistory()
-        var failure: EventError?
-        _ = try TaskHistory.lines(of: task, in: journal, .position(position)) { line, _ in
-            do throws(EventError) { try history.apply(line.body, at: line.time) } catch { failure = error }
+        try found.events.forEach { line, _ in
+            do throws(EventError) { try history.apply(line.body, at: line.time) } catch {
+                throw VerbFailure("\(error)", status: 1)
+            }
         }
-        if let failure { throw VerbFailure("\(failure)", status: 1) }
-        return history
+        var awaited: [String] = []
+        if found.state.hasGate(found.number), found.state.taskLine(found.number).status == .pending {
+            let state = try reader.state(at: .position(found.limit)).state
+            awaited = state.taskNumber(id).map { state.awaitedPhases($0) } ?? []
+        }
+        let sheet = TaskSheet(state: found.state, number: found.number, history: history, awaited: awaited)
+        return Array(sheet.text(hasColours).utf8)
     }
 }
 
@@ -49,6 +55,8 @@ struct TaskSheet {
     let state: ManagerState
     let number: Int
     let history: AttemptHistory
+    /// The phases that it waits for.
+    let awaited: [String]
 
     /// Label and value a line, then the attempts.
     func text(_ hasColours: Bool) -> String {
@@ -63,7 +71,6 @@ struct TaskSheet {
         line("phase", task.phase)
         line("status", task.status.word, colour: ListTable.colour(task.status.word))
         if let reason = task.reason { line("reason", reason) }
-        let awaited = task.status == .pending ? state.awaitedPhases(number) : []
         if !awaited.isEmpty { line("waits for", awaited.joined(separator: ", ")) }
         line("config", String(decoding: task.config, as: UTF8.self))
         line("seed", String(decoding: context?.seed ?? [], as: UTF8.self))

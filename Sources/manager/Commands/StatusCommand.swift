@@ -14,7 +14,7 @@ struct StatusCommand: AsyncParsableCommand {
     @Flag(help: "Go on showing it, until interrupted.") var watch = false
 
     func validate() throws {
-        if watch, momentOptions.at != nil || momentOptions.seq != nil {
+        if watch, momentOptions.isGiven {
             throw ValidationError("--watch shows what is now; --at and --seq a moment that does not change")
         }
     }
@@ -27,14 +27,14 @@ struct StatusCommand: AsyncParsableCommand {
                 return try await onThread(named: "watch") { Result { try StatusWatch(data, json: json).run() } }.get()
             }
             let moment = try momentOptions.moment()
-            let outcome = try await onThread(named: "replay") { Result { try StateReader.state(data, at: moment) } }
+            let found = try await onThread(named: "replay") { Result { try MomentReader(data).status(at: moment) } }
                 .get()
-            Terminal.warnBeyond(outcome)
+            let status = found.summary
+            Terminal.warnBeyond(found.isBeyondEnd, status.position)
             if json {
-                Terminal.write(StatusJSON.bytes(outcome.state, now: LogTime.now()) + [10])
+                Terminal.write(StatusJSON.bytes(status, now: moment.clock(status.time)) + [10])
             } else {
-                Terminal.write(
-                    StatusTable.text(outcome.state, width: Terminal.width, hasColours: Terminal.hasColours))
+                Terminal.write(StatusTable.text(status, width: Terminal.width, hasColours: Terminal.hasColours))
             }
         }
     }
@@ -44,19 +44,19 @@ struct StatusCommand: AsyncParsableCommand {
 enum StatusTable {
     /// One line a phase, a line of totals, and what waits for ever. `width`: columns of the terminal, nil where there is
     /// none; on a narrow one, statuses that no task has are left out.
-    static func text(_ state: ManagerState, width: Int? = nil, hasColours: Bool = false) -> String {
-        let wide = table(state, TaskStatus.allCases).text(width: nil, hasColours: false)
+    static func text(_ status: StatusSummary, width: Int? = nil, hasColours: Bool = false) -> String {
+        let wide = table(status, TaskStatus.allCases).text(width: nil, hasColours: false)
         let isNarrow = width.map { $0 < wide.prefix { $0 != "\n" }.count } ?? false
-        let shown = isNarrow ? TaskStatus.allCases.filter { state.counts[$0] > 0 } : TaskStatus.allCases
-        var text = table(state, shown).text(width: width, hasColours: hasColours)
-        text += "\n\(state.progress) complete, as of seq \(state.position)"
-        if let time = state.time { text += " (\(time))" }
+        let shown = isNarrow ? TaskStatus.allCases.filter { status.counts[$0] > 0 } : TaskStatus.allCases
+        var text = table(status, shown).text(width: width, hasColours: hasColours)
+        text += "\n\(status.progress) complete, as of seq \(status.position)"
+        if let time = status.time { text += " (\(time))" }
         text += "\n"
-        for line in state.blockedPhases { text += "never claimable as things stand: \(line)\n" }
+        for line in status.blocked { text += "never claimable as things stand: \(line)\n" }
         return text
     }
 
-    private static func table(_ state: ManagerState, _ statuses: [TaskStatus]) -> ListTable {
+    private static func table(_ status: StatusSummary, _ statuses: [TaskStatus]) -> ListTable {
         var table = ListTable(
             [.init(title: "phase", canShrink: true)] + statuses.map { .init(title: $0.word, isRight: true) }
                 + [.init(title: "total", isRight: true)])
@@ -67,9 +67,8 @@ enum StatusTable {
                         .init("\(counts[$0])", colour: counts[$0] > 0 ? ListTable.colour($0.word) : 2)
                     } + [.init("\(counts.total)")])
         }
-        let names = state.phases
-        for name in names { add(name, state.counts(ofPhase: name) ?? StatusCounts()) }
-        if names.count != 1 { add("all", state.counts) }
+        for phase in status.phases { add(phase.name, phase.counts) }
+        if status.phases.count != 1 { add("all", status.counts) }
         return table
     }
 }

@@ -28,7 +28,7 @@ struct StatusWatch {
     }
 
     private func showLine(_ state: ManagerState) {
-        if json { return Terminal.write(StatusJSON.bytes(state, now: LogTime.now()) + [10]) }
+        if json { return Terminal.write(StatusJSON.bytes(StatusSummary(state), now: LogTime.now()) + [10]) }
         let counts = TaskStatus.allCases.filter { state.counts[$0] > 0 }.map { "\(state.counts[$0]) \($0.word)" }
         Terminal.write("seq \(state.position): \(state.progress), \(counts.joined(separator: ", "))\n")
     }
@@ -36,12 +36,12 @@ struct StatusWatch {
     /// Writes over the lines of the last table; returns how many it has now.
     private func redraw(_ state: ManagerState, over lines: Int) -> Int {
         let width = Terminal.width ?? 80
-        let table = StatusTable.text(state, width: width, hasColours: Terminal.hasColours)
+        let table = StatusTable.text(StatusSummary(state), width: width, hasColours: Terminal.hasColours)
         // Up, then clear to the end of the screen.
         let home = lines > 0 ? "\u{1B}[\(lines)A\u{1B}[J" : ""
         Terminal.write(home + table)
         // A line that is wider than the terminal takes several of its lines; colours take no room.
-        let plain = StatusTable.text(state, width: width)
+        let plain = StatusTable.text(StatusSummary(state), width: width)
         return plain.split(separator: "\n", omittingEmptySubsequences: false).dropLast().reduce(0) {
             $0 + max(1, ($1.count + width - 1) / width)
         }

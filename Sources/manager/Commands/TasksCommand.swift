@@ -92,11 +92,11 @@ struct TasksCommand: AsyncParsableCommand {
 
 extension MomentOptions {
     /// The state at the moment that is asked for; warns where that lies beyond the journal's end.
-    func state(_ dataOptions: DataOptions) async throws -> Replay.Outcome {
+    func state(_ dataOptions: DataOptions) async throws -> MomentReader.Found {
         let data = try dataOptions.forReading()
         let moment = try moment()
-        let outcome = try await onThread(named: "replay") { Result { try StateReader.state(data, at: moment) } }.get()
-        Terminal.warnBeyond(outcome)
-        return outcome
+        let found = try await onThread(named: "replay") { Result { try MomentReader(data).state(at: moment) } }.get()
+        Terminal.warnBeyond(found.isBeyondEnd, found.state.position)
+        return found
     }
 }

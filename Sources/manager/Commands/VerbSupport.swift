@@ -43,15 +43,21 @@ struct MomentOptions: ParsableArguments {
     @Option(help: "As of exactly this event.")
     var seq: String?
 
+    /// The moment that is asked for; `now` where none is.
     func moment() throws -> Moment {
         do { return try MomentText.moment(at: at, seq: seq) } catch { throw ValidationError("\(error)") }
     }
+
+    /// Whether a moment was named.
+    var isGiven: Bool { at != nil || seq != nil }
 }
 
 /// Why a verb ends, with its exit status.
 struct VerbFailure: Error {
     let text: String
     let status: Int32
+    /// True where nobody answered: the same may succeed later.
+    var isUnreachable = false
 
     init(_ text: String, status: Int32) {
         self.text = text
@@ -115,39 +121,9 @@ enum Terminal {
         return Logger(label: "manager")
     }
 
-    /// Warns where a moment lies beyond the journal's end.
-    static func warnBeyond(_ outcome: Replay.Outcome) {
-        if outcome.isBeyondEnd {
-            complain(
-                "manager: the moment lies beyond the journal's end; this is the newest state (seq \(outcome.state.position))"
-            )
-        }
-    }
-}
-
-/// Reads a directory's state at a moment: newest good snapshot and the events after it, where that is not too late.
-enum StateReader {
-    static func state(_ data: DataDirectory, at moment: Moment) throws(JournalError) -> Replay.Outcome {
-        let base = snapshot(data, at: moment)
-        guard let base, base.position > .zero else { return try Replay.state(at: moment, in: data.journal) }
-        var crc: UInt32?
-        try LogReader(data.journal, from: base.position).forEach { line throws(JournalError) in
-            crc = line.crc
-            return false
-        }
-        guard crc == base.crc else { return try Replay.state(at: moment, in: data.journal) }
-        return try Replay.state(at: moment, in: data.journal, from: base)
-    }
-
-    private static func snapshot(_ data: DataDirectory, at moment: Moment) -> ManagerState? {
-        do {
-            let state = try StateDecoder.state(try readWholeFile(data.stateFile, on: data.fileSystem))
-            switch moment {
-            case .now: return state
-            case .position(let position): return state.position <= position ? state : nil
-            // Events after the snapshot may carry its time too: they follow in the replay.
-            case .time(let time): return state.time.map { $0 <= time } ?? true ? state : nil
-            }
-        } catch { return nil }  // missing or damaged: the journal has everything
+    /// Warns that a moment lies beyond the journal's end, where it does.
+    static func warnBeyond(_ isBeyondEnd: Bool, _ last: LogPosition) {
+        guard isBeyondEnd else { return }
+        complain("manager: the moment lies beyond the journal's end; this is the newest state (seq \(last))")
     }
 }

@@ -15,6 +15,7 @@ struct WorkersCommand: AsyncParsableCommand {
     func run() async throws {
         try await Terminal.ending {
             let state = try await momentOptions.state(dataOptions).state
+            let now = try momentOptions.moment().clock(state.time)
             if json { return Terminal.write(StatusJSON.workers(state) + [10]) }
             let workers = state.workerSummaries
             guard !workers.isEmpty else { return Terminal.write("no worker has come yet\n") }
@@ -26,12 +27,12 @@ struct WorkersCommand: AsyncParsableCommand {
                 .init(title: "p95", isRight: true), .init(title: "last seen"),
             ])
             let end = state.time ?? LogTime.now()
-            for worker in workers { table.add(Self.row(worker, end: end)) }
+            for worker in workers { table.add(Self.row(worker, end: end, now: now)) }
             Terminal.write(table.forStandardOutput)
         }
     }
 
-    private static func row(_ worker: ManagerState.WorkerSummary, end: LogTime) -> [ListTable.Cell] {
+    private static func row(_ worker: ManagerState.WorkerSummary, end: LogTime, now: LogTime) -> [ListTable.Cell] {
         let isBusy = !worker.holding.isEmpty
         let last = worker.holding.last
         func duration(_ seconds: Double?) -> ListTable.Cell {
@@ -46,7 +47,7 @@ struct WorkersCommand: AsyncParsableCommand {
             .init("\(worker.failed)", colour: worker.failed > 0 ? 31 : nil),
             .init(share.map { "\(Int(($0 * 100).rounded()))%" } ?? ""), duration(worker.meanSeconds),
             duration(worker.p50Seconds), duration(worker.p95Seconds),
-            .init("\(ProgressText.duration(max(0, LogTime.now().seconds(since: worker.lastEvent)))) ago"),
+            .init("\(ProgressText.duration(max(0, now.seconds(since: worker.lastEvent)))) ago"),
         ]
     }
 }

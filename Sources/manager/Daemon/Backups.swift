@@ -1,4 +1,3 @@
-import Crypto
 import EventLog
 import Projections
 
@@ -25,57 +24,10 @@ struct Backups: Sendable {
         let standing = try BackupFile.all(data)
         if standing.contains(where: { $0.position == state.position }) { return nil }
         let name = BackupFile.name(state.position, LogTime.now())
-        var file = try AtomicFile(
-            "\(directory)/\(name)", on: data.fileSystem, pause: paced ? { pausePacedWriting() } : nil)
-        do {
-            let written = try Self.fill(&file, state)
-            try file.finishTemporary()
-            try compare(file.temporaryPath, with: written)
-            try file.publish()
-        } catch {
-            file.abandon()
-            throw error
-        }
+        try StateArchive.write(state, to: "\(directory)/\(name)", on: data.fileSystem, paced: paced)
         let gone = standing.dropLast(keep - 1)
         for old in gone { try data.fileSystem.remove(old.path(data)) }
         if !gone.isEmpty { try data.fileSystem.syncDirectory(directory) }
         return name
-    }
-
-    /// Writes the state as gzip members of 1 MiB; the hash of the bytes before they were compressed.
-    private static func fill(_ file: inout AtomicFile, _ state: ManagerState) throws -> SHA256.Digest {
-        var hash = SHA256()
-        var pending: [UInt8] = []
-        var pieces = file
-        try StateEncoder.write(state) { piece in
-            hash.update(data: piece)
-            pending += piece
-            if pending.count >= 1 << 20 {
-                try pieces.append(gzipMember(pending))
-                pending.removeAll(keepingCapacity: true)
-            }
-        }
-        if !pending.isEmpty { try pieces.append(gzipMember(pending)) }
-        file = pieces
-        return hash.finalize()
-    }
-
-    /// Reads back what the disk has.
-    private func compare(_ path: String, with written: SHA256.Digest) throws {
-        var hash = SHA256()
-        try GzipFile.read(path, on: data.fileSystem) { hash.update(data: $0) }
-        guard hash.finalize() == written else { throw BackupProblem.differs(path) }
-    }
-
-    /// A backup that was read back and is not what was written.
-    enum BackupProblem: Error, CustomStringConvertible {
-        case differs(String)
-
-        /// The text for people.
-        var description: String {
-            switch self {
-            case .differs(let path): "\(path) was read back and is not what was written: look at the disk"
-            }
-        }
     }
 }

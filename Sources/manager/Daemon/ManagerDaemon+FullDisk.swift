@@ -70,7 +70,7 @@ final class ReadOnlyManager: Sendable {
 
     /// Reads the state as the journal stands, up to the last whole command. Nothing is written.
     init(_ data: DataDirectory) throws {
-        let state = try StateReader.state(data, at: .now).state
+        let state = try MomentReader(data).state(at: .now).state
         let results = ResultWriter(ResultFiles(dataDirectory: data.path, on: data.fileSystem), report: { _ in })
         let publisher = Publisher(durable: state.position)
         // A writer that is never given anything: the store is not opened.

@@ -50,6 +50,8 @@ final class ManagerDaemon: Sendable {
     private let staleCheck: StaleCheck
     private let reconciler: CSVReconciler
     private let isStopping = Mutex(false)
+    /// Nil until everything is loaded.
+    private let checkpoints = Mutex<CheckpointService?>(nil)
 
     private init(
         _ options: Options, _ lock: DirectoryLock, _ http: HTTPService, _ httpAddress: String,
@@ -95,6 +97,7 @@ final class ManagerDaemon: Sendable {
             http.open(parts.processor, snapshots, workerAddress: listener?.address)
             try await listener?.start(parts.processor)
             try daemon.describeLock()
+            daemon.keepCheckpoints()
             return daemon
         } catch {
             await http.stop()
@@ -196,6 +199,14 @@ final class ManagerDaemon: Sendable {
             logger.warning("the state could not be saved; the journal has everything: \(error)")
         }
         reconciler.start()
+    }
+
+    private func keepCheckpoints() {
+        let logger = logger
+        checkpoints.withLock {
+            $0 = CheckpointService(
+                options.data, processor, segmentBytes: options.segmentBytes, warn: { logger.warning("\($0)") })
+        }
     }
 
     /// Requeues every running attempt as lost: for `run`, whose workers died with it.
@@ -307,6 +318,7 @@ final class ManagerDaemon: Sendable {
         await http.stop()
         try await onThread(named: "shutdown") { [self] in
             Result {
+                checkpoints.withLock { $0 }?.close()
                 reconciler.close()
                 processor.record([.stopped], actor: nil)
                 processor.writer.waitUntilDurable(processor.snapshot.position)

@@ -49,7 +49,7 @@ struct Reset {
             plan.paths.append(name)
         }
         for name in ["backups", "checkpoints"] where try isDirectory(name) { plan.paths.append(name) }
-        do { plan.state = try StateReader.state(data, at: .now).state } catch { plan.state = nil }
+        do { plan.state = try MomentReader(data).state(at: .now).state } catch { plan.state = nil }
         if !keepsResults { plan.paths += try results(plan.state) }
         for name in try list(".outbox") where name.hasSuffix(Outbox.Suffix.outcome.rawValue) {
             plan.paths.append(".outbox/" + name)

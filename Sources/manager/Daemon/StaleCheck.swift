@@ -46,7 +46,7 @@ struct StaleCheck: Sendable {
                     )
                 } else {
                     lines.stale.append("Reassigning stale task \(attempt.task) (assigned \(hours) hours ago)")
-                    lose(attempt, &core)
+                    lose(attempt, silent: age, &core)
                 }
             }
         }
@@ -57,7 +57,9 @@ struct StaleCheck: Sendable {
     func run() {
         let now = processor.clock.steady()
         processor.core.withLock { core in
-            for attempt in core.state.runningAttempts where isStale(attempt, now, core) { lose(attempt, &core) }
+            for attempt in core.state.runningAttempts where isStale(attempt, now, core) {
+                lose(attempt, silent: silence(attempt, now, core), &core)
+            }
             processor.answerHeartbeats(&core)
         }
     }
@@ -78,13 +80,27 @@ struct StaleCheck: Sendable {
         {
             return false
         }
-        return startTime.seconds(since: attempt.assignedAt) + running >= staleAfter.seconds
+        return silence(attempt, now, core) >= staleAfter.seconds
+    }
+
+    /// Seconds since the last sign that is known.
+    private func silence(
+        _ attempt: ManagerState.RunningAttempt, _ now: ContinuousClock.Instant,
+        _ core: borrowing CommandProcessor.Core
+    ) -> Double {
+        if let sign = core.signs[AttemptReference(task: attempt.task, attempt: attempt.attempt)] {
+            return (now - sign).seconds
+        }
+        return startTime.seconds(since: attempt.assignedAt) + (now - start).seconds
     }
 
     /// One command an attempt: its `requeued`, and the `held` of one loss too many.
-    private func lose(_ attempt: ManagerState.RunningAttempt, _ core: inout CommandProcessor.Core) {
+    private func lose(
+        _ attempt: ManagerState.RunningAttempt, silent seconds: Double, _ core: inout CommandProcessor.Core
+    ) {
         let events = core.state.decideLoss(
-            attempt.task, attempt: attempt.attempt, .stale, poisonAfter: processor.poisonAfter)
+            attempt.task, attempt: attempt.attempt, .stale, poisonAfter: processor.poisonAfter,
+            silence: Event.Silence(seconds: seconds, limitSeconds: staleAfter.seconds))
         core.signs[AttemptReference(task: attempt.task, attempt: attempt.attempt)] = nil
         processor.append(events, actor: "timer", &core, false)
     }

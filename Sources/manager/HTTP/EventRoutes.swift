@@ -19,26 +19,43 @@ struct EventRoutes: Sendable {
     }
 
     private func events(_ request: Request) async throws -> Response {
-        let loaded = try set.ready()
         let isSSE = request.headers[.accept]?.contains("text/event-stream") ?? false
-        let wanted = try Wanted(request, isSSE: isSSE)
-        let read = loaded.processor.read { _ in }
-        await loaded.processor.publisher.durable(read.position)
+        let asked = try await AskedMoment(request, set)
+        let loaded = asked.loaded
+        var wanted = try Wanted(request, isSSE: isSSE)
+        if wanted.follows, asked.moment != .now {
+            throw Problem(.badRequest, "follow=true shows what comes; at= and seq= a moment that does not change")
+        }
+        let processor = loaded.processor
+        if let phase = RouteSet.text(request, "phase") {
+            wanted.filter.phase = PhaseFilter(phase) { id in processor.read { $0.phase(ofTask: id) }.answer }
+        }
+        let limit = min(
+            asked.last,
+            try await asked.read("events") { reader, moment throws(JournalError) in
+                try reader.limit(of: moment)
+            })
+        if let since = wanted.filter.since {
+            let before = try await asked.read("events") { reader, _ throws(JournalError) in
+                try reader.data.journal.lastPosition(notAfter: LogTime(microseconds: since.microseconds - 1))
+            }
+            wanted.from = max(wanted.from, before.next)
+        }
         let type = isSSE ? "text/event-stream" : "application/x-ndjson"
         let headers: HTTPFields = [.contentType: type, .cacheControl: "no-store"]
         let journal = loaded.data.journal
         // Nobody would end the following of an answer without body.
         guard wanted.follows, request.method != .head else {
-            return StreamedAnswer.response(to: request, headers: headers) { bridge in
+            return StreamedAnswer.response(to: request, headers: headers) { [wanted] bridge in
                 var sender = Sender(wanted, bridge)
-                try sender.send(LineFollower(journal, from: wanted.from), upTo: read.position)
+                try sender.send(LineFollower(journal, from: wanted.from), upTo: limit)
             }
         }
         guard let (id, gate) = loaded.feed.subscribe() else {
             throw Problem(.tooManyRequests, "\(EventFeed.most) clients follow the events already; try again later")
         }
         let writer = loaded.processor.writer
-        return StreamedAnswer.response(to: request, headers: headers) { bridge in
+        return StreamedAnswer.response(to: request, headers: headers) { [wanted] bridge in
             var sender = Sender(wanted, bridge)
             let follower = LineFollower(journal, from: wanted.from)
             if isSSE { try bridge.emit(Array(": following\n\n".utf8)) }
@@ -77,7 +94,7 @@ struct EventRoutes: Sendable {
                 from = LogPosition(seq + 1)
             }
             if let since = RouteSet.text(request, "since") {
-                filter.since = try MomentText.time(since, now: LogTime.now())
+                filter.since = try MomentText.since(since, now: LogTime.now())
             }
             filter.types = Set((RouteSet.text(request, "type") ?? "").split(separator: ",").map(String.init))
             if let problem = EventTypes.problem(filter.types.sorted()) { throw Problem(.badRequest, problem) }

@@ -80,21 +80,9 @@ final class HTTPService: Sendable {
             _ = try ready()
             return JSONAnswer.text("ready\n")
         }
-        router.get("/api/v1/status") { [self] _, _ in
-            let loaded = try ready()
-            let read = loaded.processor.read { $0 }
-            await loaded.processor.publisher.durable(read.position)
-            return JSONAnswer.json(
-                StatusJSON.bytes(read.answer, now: LogTime.now(), workerAddress: loaded.workerAddress))
-        }
-        router.get("/api/v1/workers") { [self] _, _ in
-            let loaded = try ready()
-            let read = loaded.processor.read { $0 }
-            await loaded.processor.publisher.durable(read.position)
-            return JSONAnswer.json(StatusJSON.workers(read.answer, heartbeats: loaded.processor.heartbeats))
-        }
-        RouteSet { [self] in try ready() }.add(to: router)
-        router.get("/api/v1/state") { [self] request, _ in try await state(request) }
+        let set = RouteSet { [self] in try ready() }
+        MomentRoutes(set: set).add(to: router)
+        set.add(to: router)
         router.post("/api/v1/snapshot") { [self] _, _ in
             let loaded = try ready()
             let written = try await onThread(named: "snapshot") { Result { try loaded.snapshots.write() } }.get()
@@ -111,29 +99,6 @@ final class HTTPService: Sendable {
             throw Problem(.serviceUnavailable, "the journal is still being replayed; try again in a second")
         }
         return loaded
-    }
-
-    /// The state now, or at `?at=TIME` or `?seq=N`.
-    private func state(_ request: Request) async throws -> Response {
-        let loaded = try ready()
-        let query = request.uri.queryParameters
-        let moment: Moment
-        moment = try MomentText.moment(at: query["at"].map(String.init), seq: query["seq"].map(String.init))
-        let read = loaded.processor.read { $0 }
-        await loaded.processor.publisher.durable(read.position)
-        switch moment {
-        case .now: return JSONAnswer.json(StateEncoder.bytes(read.answer))
-        case .position(let position) where position >= read.position:
-            return JSONAnswer.json(StateEncoder.bytes(read.answer))
-        case .time(let time) where read.answer.time.map { time >= $0 } ?? true:
-            return JSONAnswer.json(StateEncoder.bytes(read.answer))
-        default: break
-        }
-        let journal = data.journal
-        let outcome = try await onThread(named: "replay") {
-            Result { try Replay.state(at: moment, in: journal) }
-        }.get()
-        return JSONAnswer.json(StateEncoder.bytes(outcome.state))
     }
 }
 

@@ -14,15 +14,15 @@ struct ResultRoutes: Sendable {
     }
 
     private func results(_ request: Request) async throws -> Response {
-        let loaded = try set.ready()
+        let asked = try await AskedMoment(request, set)
         let phase = RouteSet.text(request, "phase")
-        let read = loaded.processor.read { $0 }
-        await loaded.processor.publisher.durable(read.position)
-        let listing = ResultListing(journal: loaded.data.journal, phase: phase)
+        // What a row tells of its task never changes, so the state as it is serves every moment.
+        let state = asked.loaded.processor.read { $0 }.answer
+        let listing = ResultListing(journal: asked.loaded.data.journal, phase: phase)
         return StreamedAnswer.response(to: request, headers: [.contentType: "application/json"]) { bridge in
             var piece = Array("[".utf8)
             var isFirst = true
-            try listing.forEach(upTo: .position(read.position), read.answer) { entry in
+            try listing.forEach(upTo: asked.bounded, state) { entry in
                 if !isFirst { piece.append(contentsOf: ",\n".utf8) }
                 isFirst = false
                 entry.appendJSON(to: &piece)

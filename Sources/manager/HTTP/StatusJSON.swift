@@ -4,29 +4,29 @@ import Projections
 /// The JSON of `status` and `workers`, the same from the verb and over HTTP.
 enum StatusJSON {
     /// `{"total",…,"progress","seq","time","rate_per_s","eta_s","phases":{…}}`.
-    static func bytes(_ state: ManagerState, now: LogTime, workerAddress: String? = nil) -> [UInt8] {
+    static func bytes(_ status: StatusSummary, now: LogTime, workerAddress: String? = nil) -> [UInt8] {
         var out: [UInt8] = [123]
-        appendCounts(state.counts, &out)
+        appendCounts(status.counts, &out)
         out.append(contentsOf: ",\"progress\":".utf8)
-        appendJSONString(state.progress, to: &out)
-        out.append(contentsOf: ",\"seq\":\(state.position),\"time\":".utf8)
-        out.append(contentsOf: state.time.map { "\"\($0)\"" }?.utf8 ?? "null".utf8)
-        let rate = state.completionRate(now: now)
+        appendJSONString(status.progress, to: &out)
+        out.append(contentsOf: ",\"seq\":\(status.position),\"time\":".utf8)
+        out.append(contentsOf: status.time.map { "\"\($0)\"" }?.utf8 ?? "null".utf8)
+        let rate = status.completionRate(now: now)
         out.append(contentsOf: ",\"rate_per_s\":".utf8)
         appendJSONNumber((rate * 1000).rounded() / 1000, to: &out)
         out.append(contentsOf: ",\"eta_s\":".utf8)
-        let left = state.counts[.pending] + state.counts[.assigned]
+        let left = status.counts[.pending] + status.counts[.assigned]
         if rate > 0, left > 0 {
             appendJSONNumber((Double(left) / rate).rounded(), to: &out)
         } else {
             out.append(contentsOf: left == 0 ? "0".utf8 : "null".utf8)
         }
         out.append(contentsOf: ",\"phases\":{".utf8)
-        for (index, phase) in state.phases.enumerated() {
+        for (index, phase) in status.phases.enumerated() {
             if index > 0 { out.append(44) }
-            appendJSONString(phase, to: &out)
+            appendJSONString(phase.name, to: &out)
             out.append(contentsOf: ":{".utf8)
-            appendCounts(state.counts(ofPhase: phase) ?? StatusCounts(), &out)
+            appendCounts(phase.counts, &out)
             out.append(125)
         }
         out.append(125)

@@ -18,11 +18,10 @@ struct TaskRoutes: Sendable {
         router.post("/api/v1/tasks") { request, _ in try await addTasks(request) }
         router.post("/api/v1/sweeps") { request, _ in try await addSweep(request) }
         router.get("/api/v1/tasks") { request, _ in try await list(request) }
-        router.get("/api/v1/tasks/{id}") { _, context in
-            let id = try RouteSet.id(context)
-            return JSONAnswer.json(try await TaskAnswer.task(id, try set.ready().processor))
+        router.get("/api/v1/tasks/{id}") { request, context in try await one(try RouteSet.id(context), request) }
+        router.get("/api/v1/tasks/{id}/history") { request, context in
+            try await history(try RouteSet.id(context), request)
         }
-        router.get("/api/v1/tasks/{id}/history") { _, context in try await history(try RouteSet.id(context)) }
     }
 
     private func addTasks(_ request: Request) async throws -> Response {
@@ -59,7 +58,7 @@ struct TaskRoutes: Sendable {
     }
 
     private func list(_ request: Request) async throws -> Response {
-        let loaded = try set.ready()
+        let asked = try await AskedMoment(request, set)
         var filter = TaskFilter()
         filter.phase = RouteSet.text(request, "phase")
         filter.worker = RouteSet.text(request, "worker")
@@ -71,9 +70,7 @@ struct TaskRoutes: Sendable {
         }
         let limit = try RouteSet.number(request, "limit", 1...Page.most) ?? Page.usual
         let after = RouteSet.text(request, "after")
-        let read = loaded.processor.read { $0 }
-        await loaded.processor.publisher.durable(read.position)
-        let state = read.answer
+        let state = try await asked.state()
         var start = 0
         if let after {
             guard let number = state.taskNumber(after) else {
@@ -96,19 +93,27 @@ struct TaskRoutes: Sendable {
         return JSONAnswer.json(out + [125])
     }
 
-    private func history(_ id: String) async throws -> Response {
-        let loaded = try set.ready()
-        let read = loaded.processor.read { $0.taskNumber(id) }
-        await loaded.processor.publisher.durable(read.position)
-        guard read.answer != nil else { throw Problem(.notFound, "there is no task \(id)") }
-        let journal = loaded.data.journal
-        let lines = try await onThread(named: "history") {
-            Result { () throws(JournalError) in
-                try TaskHistory.lines(of: Array(id.utf8), in: journal, .position(read.position)) { line, _ in
-                    Array(line.bytes)
-                }
+    private func one(_ id: String, _ request: Request) async throws -> Response {
+        let asked = try await AskedMoment(request, set)
+        let json: [UInt8]?
+        if let live = asked.live {
+            json = live.taskJSON(id)
+        } else {
+            json = try await asked.read("show") { reader, moment throws(JournalError) in
+                try reader.taskJSON(id, at: moment)
             }
-        }.get()
+        }
+        guard let json else { throw Problem(.notFound, "there is no task \(id)") }
+        return JSONAnswer.json(json)
+    }
+
+    private func history(_ id: String, _ request: Request) async throws -> Response {
+        let asked = try await AskedMoment(request, set)
+        let events = try await asked.read("history") { reader, moment throws(JournalError) in
+            try TaskEvents(of: id, in: reader.data, upTo: try reader.limit(of: moment))
+        }
+        let lines = events.lines
+        guard !lines.isEmpty else { throw Problem(.notFound, "there is no task \(id)") }
         var out = Array("{\"events\":[".utf8)
         for (index, line) in lines.enumerated() {
             if index > 0 { out.append(44) }

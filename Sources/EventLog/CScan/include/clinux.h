@@ -1,11 +1,16 @@
 // Linux calls that Swift's Glibc module leaves out: they need _GNU_SOURCE, or are variadic.
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 
 /// fallocate with FALLOC_FL_KEEP_SIZE: reserves blocks without changing the file's size. 0, or -1 with errno.
 int clinux_reserve(int descriptor, int64_t offset, int64_t bytes);
 /// Names the calling thread; at most 15 bytes.
 void clinux_name_thread(const char *name);
+/// Lets other threads go first: the calling thread alone gets a lower priority (on Linux, who 0 means the thread).
+void clinux_yield_to_others(void);
+/// memmem: where some bytes stand among others; NULL where they do not.
+const void *clinux_find(const void *bytes, size_t count, const void *wanted, size_t wanted_count);
 /// Looks at a child without waiting and without reaping it: the kernel's own waitid, whose fifth argument (the resources
 /// used) the C library hides, while wait4 shows them and always reaps. 0: it runs; 1: it has ended, and its greatest
 /// resident set is stored; -1 with errno.

@@ -1,0 +1,162 @@
+import EventLog
+
+/// The events of one task as steps from state to state, with how long each state lasted. Pure.
+public struct TaskStory: Sendable {
+    /// One event.
+    public struct Step: Sendable {
+        /// Where it stands in the journal.
+        public var position: LogPosition
+        /// When it happened.
+        public var time: LogTime
+        /// The event's type.
+        public var type: String
+        /// Where the task stands after it.
+        public var status: TaskStatus
+        /// True where the event put it there; false for events that leave it where it is (`extended`, `prioritised`, `result`).
+        public var isMove: Bool
+        /// The attempt that it speaks of: its own, or the one that ran; 0 where there is none.
+        public var attempt: UInt32
+        /// The worker that it speaks of, likewise.
+        public var worker: String?
+        /// Who asked.
+        public var actor: String?
+        /// The reason's word.
+        public var reason: String?
+        /// The error's text.
+        public var error: String?
+        /// The result, a JSON object.
+        public var result: String?
+        /// The phase, of `added`.
+        public var phase: String?
+        /// How a completion came: `worker`, `csv`, `operator`.
+        public var via: String?
+        /// Of a stale attempt, where the journal tells.
+        public var silence: Event.Silence?
+        /// The priority, of `prioritised`.
+        public var priority: Int64
+        /// When the state began, where that was before the event (`since` of an imported assignment).
+        public var since: LogTime?
+        /// How long the state lasted, in seconds, until the next one or until the moment that is looked at; nil where the
+        /// event is no move, and for the last state where it is final.
+        public var seconds: Double?
+        /// True where the state goes on at the moment that is looked at.
+        public var goesOn = false
+    }
+
+    /// Where the time went, in seconds.
+    public struct Totals: Sendable, Equatable {
+        /// Pending.
+        public var waiting = 0.0
+        /// Held.
+        public var held = 0.0
+        /// Assigned.
+        public var running = 0.0
+        /// Of that, attempts that failed or were lost.
+        public var wasted = 0.0
+        /// How many those are.
+        public var wastedAttempts = 0
+        /// Attempts in all.
+        public var attempts = 0
+    }
+
+    /// The events, oldest first.
+    public private(set) var steps: [Step] = []
+    /// Where the time went.
+    public private(set) var totals = Totals()
+
+    /// Reads lines of one task, oldest first. `now`: what time it is at the moment that is looked at.
+    public init(_ lines: [[UInt8]], now: LogTime) throws(EventError) {
+        var state = ManagerState()
+        var failure: EventError?
+        for bytes in lines {
+            bytes.withUnsafeBufferPointer { buffer in
+                guard failure == nil, let line = LogLine(buffer) else { return }
+                do throws(EventError) { try take(line, &state) } catch { failure = error }
+            }
+        }
+        if let failure { throw failure }
+        settle(now)
+    }
+
+    private mutating func take(_ line: LogLine, _ state: inout ManagerState) throws(EventError) {
+        let event = try EventView(line.body)
+        func text(_ bytes: EventView.Bytes?) -> String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
+        let id = text(event.task) ?? ""
+        let before = state.taskNumber(id).map { state.taskLine($0) }
+        state.apply(event, at: line.position, time: line.time, crc: line.crc)
+        guard let number = state.taskNumber(id) else { return }
+        let after = state.taskLine(number)
+        let extra = StoryMembers(line.body)
+        let isMove =
+            switch event.kind {
+            case .extended, .prioritised, .result, .note, .started, .csvRead: false
+            case .added: before == nil
+            default: true
+            }
+        var step = Step(
+            position: line.position, time: line.time, type: text(event.type) ?? "", status: after.status,
+            isMove: isMove, attempt: event.attempt, worker: text(event.worker), actor: text(event.actor),
+            reason: text(event.reason), error: event.hasError ? text(event.error) : nil, result: text(event.result),
+            phase: event.kind == .added ? text(event.phase) : nil, via: extra.via, silence: extra.silence,
+            priority: event.priority, since: event.since)
+        // `requeued`, `cancelled` and `held` end what ran without naming it.
+        if step.attempt == 0, before?.status == .assigned || event.kind == .requeued, let before {
+            step.attempt = before.attempt
+            step.worker = step.worker ?? before.worker
+        }
+        steps.append(step)
+    }
+
+    /// Fills in how long each state lasted, and the totals.
+    private mutating func settle(_ now: LogTime) {
+        let moves = steps.indices.filter { steps[$0].isMove }
+        for (place, index) in moves.enumerated() {
+            let next = place + 1 < moves.count ? steps[moves[place + 1]] : nil
+            let isFinal = [.complete, .failed, .cancelled].contains(steps[index].status)
+            guard next != nil || !isFinal else { continue }
+            let seconds = max(0, (next?.time ?? now).seconds(since: steps[index].since ?? steps[index].time))
+            steps[index].seconds = seconds
+            steps[index].goesOn = next == nil
+            switch steps[index].status {
+            case .pending: totals.waiting += seconds
+            case .held: totals.held += seconds
+            case .assigned:
+                totals.running += seconds
+                totals.attempts += 1
+                let reason = next?.reason
+                if next?.type == "failed" || next?.type == "requeued" && (reason == "stale" || reason == "worker_lost")
+                {
+                    totals.wasted += seconds
+                    totals.wastedAttempts += 1
+                }
+            case .complete, .failed, .cancelled: continue
+            }
+        }
+    }
+}
+
+/// The members that the fold does not need.
+private struct StoryMembers {
+    var via: String?
+    var silence: Event.Silence?
+
+    init(_ body: UnsafeBufferPointer<UInt8>) {
+        let object = [123] + Array(body) + [125]
+        var (via, silent, limit): (String?, Double?, Double?) = (nil, nil, nil)
+        object.withUnsafeBufferPointer { buffer in
+            var reader = JSONReader(buffer, formOnly: true)
+            do throws(JSONError) {
+                try reader.object { key, reader throws(JSONError) in
+                    switch key {
+                    case "via": via = try reader.string()
+                    case "silent_s": silent = try reader.double()
+                    case "limit_s": limit = try reader.double()
+                    default: try reader.skip()
+                    }
+                }
+            } catch { return }  // members of another form than ours: what was read so far is shown
+        }
+        self.via = via
+        if let silent, let limit { silence = Event.Silence(seconds: silent, limitSeconds: limit) }
+    }
+}

@@ -1,0 +1,87 @@
+import EventLog
+import HTTPTypes
+import Hummingbird
+import Projections
+
+/// `GET /status`, `/workers` and `/state`: as it is, or as it was with `?at=TIME` or `?seq=N`.
+struct MomentRoutes: Sendable {
+    let set: RouteSet
+
+    func add(to router: RouteSet.Routes) {
+        router.get("/api/v1/status") { request, _ in try await status(request) }
+        router.get("/api/v1/workers") { request, _ in try await workers(request) }
+        router.get("/api/v1/state") { request, _ in
+            JSONAnswer.json(StateEncoder.bytes(try await AskedMoment(request, set).state()))
+        }
+    }
+
+    private func status(_ request: Request) async throws -> Response {
+        let asked = try await AskedMoment(request, set)
+        let address = asked.loaded.workerAddress
+        if let live = asked.live {
+            let now = asked.moment.clock(live.time)
+            return JSONAnswer.json(StatusJSON.bytes(StatusSummary(live), now: now, workerAddress: address))
+        }
+        let status = try await asked.read("status") { reader, moment throws(JournalError) in
+            try reader.status(at: moment).summary
+        }
+        return JSONAnswer.json(
+            StatusJSON.bytes(status, now: asked.moment.clock(status.time), workerAddress: address))
+    }
+
+    private func workers(_ request: Request) async throws -> Response {
+        let asked = try await AskedMoment(request, set)
+        // Heartbeats are known of now alone.
+        let heartbeats = asked.moment == .now ? asked.loaded.processor.heartbeats : [:]
+        return JSONAnswer.json(StatusJSON.workers(try await asked.state(), heartbeats: heartbeats))
+    }
+}
+
+/// The moment that a request asks for with `?at=TIME` or `?seq=N`, and what is needed to answer of it.
+///
+/// What the state as it is knows already is answered from it, everything else from the files. Either way all of it is
+/// durable.
+struct AskedMoment: Sendable {
+    let loaded: HTTPService.Loaded
+    /// What was asked for.
+    let moment: Moment
+    /// The state as it is, where the moment lies at its last event or later; else nil.
+    let live: ManagerState?
+    /// The last event when the request came, durable.
+    let last: LogPosition
+
+    /// Reads the query. Throws 400 for what is no moment, 503 while the journal is replayed.
+    init(_ request: Request, _ set: RouteSet) async throws {
+        loaded = try set.ready()
+        moment = try MomentText.moment(at: RouteSet.text(request, "at"), seq: RouteSet.text(request, "seq"))
+        let read = loaded.processor.read { $0 }
+        await loaded.processor.publisher.durable(read.position)
+        last = read.position
+        let isLive =
+            switch moment {
+            case .now: true
+            case .position(let position): position >= read.position
+            case .time(let time): read.answer.time.map { time >= $0 } ?? true
+            }
+        live = isLive ? read.answer : nil
+    }
+
+    /// The moment for readers of files: never beyond what was durable when the request came.
+    var bounded: Moment { live == nil ? moment : .position(last) }
+
+    /// Reads the files on a thread of its own.
+    func read<Value: Sendable>(
+        _ name: String, _ body: @escaping @Sendable (MomentReader, Moment) throws(JournalError) -> Value
+    ) async throws -> Value {
+        let (data, moment) = (loaded.data, bounded)
+        return try await onThread(named: name) {
+            Result { () throws(JournalError) in try body(MomentReader(data), moment) }
+        }.get()
+    }
+
+    /// The state at the moment.
+    func state() async throws -> ManagerState {
+        if let live { return live }
+        return try await read("replay") { reader, moment throws(JournalError) in try reader.state(at: moment).state }
+    }
+}

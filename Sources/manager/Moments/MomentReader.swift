@@ -1,0 +1,150 @@
+import EventLog
+import Projections
+
+/// Reads what a data directory was at any moment: the newest state kept before it (state file, backup, baseline,
+/// checkpoint), and the events after that one. Never writes.
+///
+/// A kept state counts only with a right checksum, and only if the journal's line at its seq has the checksum that it
+/// names. Others are passed over in silence: the journal has everything.
+struct MomentReader: Sendable {
+    /// A state and how it was come by.
+    struct Found: Sendable {
+        var state: ManagerState
+        /// How many events were folded for it.
+        var foldedEvents: UInt64
+        /// The file that they were folded upon; nil: from the first event.
+        var base: String?
+        /// True where the moment lies beyond the last event.
+        var isBeyondEnd: Bool
+        /// What was left unread at the journal's end; the next start may cut it.
+        var unread: UnreadTail?
+    }
+
+    let data: DataDirectory
+
+    init(_ data: DataDirectory) { self.data = data }
+
+    /// The state at a moment. `fromBeginning`: every event is folded, as a check of what is kept. `isInterrupted`: asked now
+    /// and then; where it says so, the state stands before the moment.
+    func state(
+        at moment: Moment, fromBeginning: Bool = false, isInterrupted: () -> Bool = { false }
+    ) throws(JournalError) -> Found {
+        let limit = try limit(of: moment)
+        let first = try data.journal.segments().first?.first ?? LogPosition(1)
+        for kept in try KeptStates(data).all where kept.position <= limit && kept.position > .zero {
+            if fromBeginning, !(kept.isBaseline && first > LogPosition(1)) { continue }
+            let endsHistory = kept.isBaseline && kept.position.next == first
+            guard let base = kept.load(data), endsHistory || base.position >= first,
+                let based = try Replay.state(
+                    upTo: limit, in: data.journal, upon: base, endsHistory: endsHistory,
+                    isInterrupted: isInterrupted)
+            else { continue }
+            return found(based, moment, kept.path)
+        }
+        guard
+            let based = try Replay.state(
+                upTo: limit, in: data.journal, upon: ManagerState(), isInterrupted: isInterrupted)
+        else {
+            preconditionFailure("the empty state is the beginning of every journal")
+        }
+        return found(based, moment, nil)
+    }
+
+    /// The last event that belongs to a moment; beyond all for `now` and what lies in the future.
+    func limit(of moment: Moment) throws(JournalError) -> LogPosition {
+        switch moment {
+        case .now: LogPosition(.max)
+        case .position(let position): position
+        case .time(let time): time >= LogTime.now() ? LogPosition(.max) : try data.journal.lastPosition(notAfter: time)
+        }
+    }
+
+    /// Whether a moment lies beyond what was found.
+    static func isBeyond(_ moment: Moment, _ last: LogPosition) -> Bool {
+        switch moment {
+        case .now: false
+        case .time(let time): time > LogTime.now()
+        case .position(let position): position > last
+        }
+    }
+
+    private func found(_ based: Replay.Based, _ moment: Moment, _ base: String?) -> Found {
+        Found(
+            state: based.state, foldedEvents: based.foldedEvents, base: base,
+            isBeyondEnd: Self.isBeyond(moment, based.state.position), unread: based.unread)
+    }
+}
+
+/// The states that stand in a data directory, newest first; of equal ones the state file, then the least to read.
+struct KeptStates {
+    /// One of them, by what its name or its end says.
+    struct Kept {
+        var position: LogPosition
+        var path: String
+        var isCompressed = true
+        /// Where history was discarded: the journal before it is gone.
+        var isBaseline = false
+
+        /// The state; nil where it is damaged, of another version of the fold, or gone.
+        func load(_ data: DataDirectory) -> ManagerState? {
+            do {
+                var bytes: [UInt8] = []
+                if isCompressed {
+                    bytes.reserveCapacity(Int(sizeBytes(data)) * 10)
+                    try GzipFile.read(path, on: data.fileSystem) { bytes += $0 }
+                } else {
+                    bytes = try readWholeFile(path, on: data.fileSystem)
+                }
+                let state = try StateDecoder.state(bytes)
+                return state.position == position || !isCompressed ? state : nil
+            } catch { return nil }  // damaged or gone: the journal has everything
+        }
+
+        /// The bytes that it takes on the disk.
+        func sizeBytes(_ data: DataDirectory) -> Int64 {
+            do { return try data.fileSystem.metadata(path)?.sizeBytes ?? 0 } catch { return 0 }
+        }
+    }
+
+    private static let baselinePrefix = "baseline-"
+    private static let suffix = ".json.gz"
+
+    let all: [Kept]
+
+    /// Looks at names, and at the state file's end.
+    init(_ data: DataDirectory) throws(JournalError) {
+        do throws(FileError) {
+            var found: [Kept] = []
+            if let position = try Self.statedPosition(data) {
+                found.append(Kept(position: position, path: data.stateFile, isCompressed: false))
+            }
+            for position in try CheckpointFiles(data).states {
+                found.append(Kept(position: position, path: CheckpointFiles.statePath(position, data)))
+            }
+            for backup in try BackupFile.all(data) {
+                found.append(Kept(position: backup.position, path: backup.path(data)))
+            }
+            if try data.fileSystem.metadata(data.journalPath) != nil {
+                for name in try data.fileSystem.list(data.journalPath) where name.hasPrefix(Self.baselinePrefix) {
+                    guard name.hasSuffix(Self.suffix),
+                        let seq = UInt64(name.dropFirst(Self.baselinePrefix.count).dropLast(Self.suffix.count))
+                    else { continue }
+                    found.append(
+                        Kept(position: LogPosition(seq), path: data.journalPath + "/" + name, isBaseline: true))
+                }
+            }
+            // A stable order among equals: as they were found.
+            all = found.enumerated().sorted {
+                ($1.element.position, $0.offset) < ($0.element.position, $1.offset)
+            }.map(\.element)
+        } catch { throw .file(error) }
+    }
+
+    /// Where the state file says that it stands; nil without one.
+    private static func statedPosition(_ data: DataDirectory) throws(FileError) -> LogPosition? {
+        guard let size = try data.fileSystem.metadata(data.stateFile)?.sizeBytes else { return nil }
+        let file = try data.fileSystem.open(data.stateFile, .read)
+        defer { file.close() }
+        return StateDecoder.statedPosition(try readBytes(of: file, at: max(0, size - 400), count: 400))
+    }
+}
