@@ -12,9 +12,15 @@ public struct LocalFileSystem: FileSystem {
             case .read: O_RDONLY
             case .update: O_RDWR | O_CREAT
             case .createNew: O_RDWR | O_CREAT | O_EXCL
-            case .replace: O_RDWR | O_CREAT | O_TRUNC
+            case .replace, .replacePrivate: O_RDWR | O_CREAT | O_TRUNC
             }
-        let descriptor = try retryingInterrupts("open", path) { Glibc.open(path, flags | O_CLOEXEC, 0o644) }
+        let permissions: mode_t = mode == .replacePrivate ? 0o600 : 0o644
+        let descriptor = try retryingInterrupts("open", path) { Glibc.open(path, flags | O_CLOEXEC, permissions) }
+        if mode == .replacePrivate, fchmod(descriptor, permissions) != 0 {
+            let code = errno
+            Glibc.close(descriptor)
+            throw FileError(operation: "protect", path: path, errno: code)
+        }
         return LocalFile(path: path, descriptor: descriptor)
     }
 

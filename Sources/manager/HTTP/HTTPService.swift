@@ -2,6 +2,8 @@ import EventLog
 import Foundation
 import HTTPTypes
 import Hummingbird
+import HummingbirdCore
+import HummingbirdTLS
 import Logging
 import NIOCore
 import Projections
@@ -19,16 +21,31 @@ final class HTTPService: Sendable {
         let feed: EventFeed
     }
 
+    /// How it is served, besides where.
+    struct Options: Sendable {
+        var security: ServerSecurity
+        var limits = ServerLimits()
+        /// Nil: requests are not logged.
+        var accessLog: AccessLog?
+    }
+
+    /// Connections that are open.
+    let connections: ConnectionCount
+    /// Answers since the start.
+    let requests = RequestCounts()
     private let endpoint: Endpoint
     private let data: DataDirectory
     private let logger: Logger
+    private let options: Options
     private let loaded = Mutex<Loaded?>(nil)
     private let running = Mutex<(group: ServiceGroup, task: Task<Void, any Error>)?>(nil)
 
-    init(_ endpoint: Endpoint, data: DataDirectory, logger: Logger) {
+    init(_ endpoint: Endpoint, data: DataDirectory, options: Options, logger: Logger) {
         self.endpoint = endpoint
         self.data = data
+        self.options = options
         self.logger = logger
+        connections = ConnectionCount(most: options.limits.connections)
     }
 
     /// Begins to listen; returns the address. Throws where the port cannot be bound.
@@ -37,8 +54,9 @@ final class HTTPService: Sendable {
         var quiet = logger
         quiet.logLevel = .error
         let app = Application(
-            router: router(),
-            configuration: .init(address: .hostname(endpoint.host, port: endpoint.port)),
+            responder: router().buildResponder(),
+            server: try server(),
+            configuration: .init(address: .hostname(endpoint.host, port: endpoint.port), backlog: 1024),
             onServerRunning: { channel in
                 found.yield(Endpoint(channel.localAddress).map(\.description) ?? "")
             }, logger: quiet)
@@ -51,6 +69,19 @@ final class HTTPService: Sendable {
         for await address in addresses { return address }
         try await task.value
         throw StartFailure("the HTTP server ended at once")
+    }
+
+    /// HTTP/1.1 with our bounds, in TLS where there is a certificate.
+    private func server() throws -> HTTPServerBuilder {
+        let limits = options.limits
+        let connections = connections
+        let http = HTTPServerBuilder.http1(
+            configuration: .init(
+                additionalChannelHandlers: [ConnectionWatch(limits, connections)],
+                httpDecoderConfiguration: .init(
+                    maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes)))
+        guard let tls = options.security.tls else { return http }
+        return try .tls(http, tlsConfiguration: tls.configuration)
     }
 
     /// Opens the routes that need the state.
@@ -68,9 +99,17 @@ final class HTTPService: Sendable {
         do { try await running.task.value } catch { logger.debug("the HTTP server ended with \(error)") }
     }
 
-    private func router() -> Router<BasicRequestContext> {
-        let router = Router()
-        router.add(middleware: Gatekeeper(listen: endpoint))
+    /// All routes behind the doors; also for tests of the description.
+    func router() -> Router<ManagerContext> {
+        let router = Router(context: ManagerContext.self)
+        let security = options.security
+        router.add(
+            middleware: RequestLog(log: options.accessLog, counts: requests, limits: options.limits))
+        router.add(middleware: AnswerHeaders())
+        router.add(
+            middleware: Gatekeeper(
+                listen: endpoint, allowedHosts: security.allowedHosts, scheme: security.tls == nil ? "http" : "https"))
+        router.add(middleware: TokenGate(security: security))
         router.add(middleware: ReadOnlyGate { [self] in loaded.withLock { $0?.processor.readOnly } })
         router.get("/healthz") { _, _ in JSONAnswer.text("ok\n") }
         router.get("/readyz") { [self] _, _ in

@@ -24,42 +24,64 @@ enum JSONAnswer {
 struct Problem: Error, HTTPResponseError {
     let status: HTTPResponse.Status
     let detail: String
+    /// For 429 and 503.
+    var retryAfterSeconds = 1
 
-    init(_ status: HTTPResponse.Status, _ detail: String) {
+    init(_ status: HTTPResponse.Status, _ detail: String, retryAfterSeconds: Int = 1) {
         self.status = status
         self.detail = detail
+        self.retryAfterSeconds = retryAfterSeconds
     }
 
-    func response(from request: Request, context: some RequestContext) throws -> Response {
+    /// The problem's JSON.
+    var body: [UInt8] {
         var body = Array("{\"type\":\"about:blank\",\"title\":".utf8)
         appendJSONString(status.reasonPhrase, to: &body)
         body.append(contentsOf: ",\"status\":\(status.code),\"detail\":".utf8)
         appendJSONString(detail, to: &body)
-        body.append(125)
-        var headers: HTTPFields = [.contentType: "application/problem+json"]
-        if status == .serviceUnavailable || status == .tooManyRequests { headers[.retryAfter] = "1" }
-        return Response(status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: body)))
+        return body + [125]
+    }
+
+    /// The header fields that go with it.
+    var fields: HTTPFields {
+        var fields: HTTPFields = [.contentType: "application/problem+json"]
+        if status == .serviceUnavailable || status == .tooManyRequests { fields[.retryAfter] = "\(retryAfterSeconds)" }
+        if status == .unauthorized { fields[.wwwAuthenticate] = "Bearer realm=\"manager\"" }
+        return fields
+    }
+
+    func response(from request: Request, context: some RequestContext) throws -> Response {
+        Response(status: status, headers: fields, body: .init(byteBuffer: ByteBuffer(bytes: body)))
     }
 }
 
 /// Turns away what comes by another name or from another site's page (DNS rebinding, cross-site requests), and gives
 /// every error the form of problem details.
-struct Gatekeeper<Context: RequestContext>: RouterMiddleware {
+struct Gatekeeper: RouterMiddleware {
     let listen: Endpoint
+    /// Names of the manager's machine by which it is called, besides the listen address.
+    var allowedHosts: Set<String> = []
+    var scheme = "http"
 
     func handle(
-        _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+        _ request: Request, context: ManagerContext, next: (Request, ManagerContext) async throws -> Response
     ) async throws -> Response {
         let host = request.head.authority ?? ""
         let name = Endpoint(host)?.host ?? (host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host)
-        guard name == listen.host || Endpoint.isLoopback(name) else {
-            throw Problem(.misdirectedRequest, "this manager does not answer to the host name '\(name)'")
+        // A connection's own address is a number, never a name that somebody could point here.
+        guard
+            name == listen.host || Endpoint.isLoopback(name) || name == context.local
+                || allowedHosts.contains(name.lowercased())
+        else {
+            throw Problem(
+                .misdirectedRequest,
+                "this manager does not answer to the host name '\(name)': --allow-host \(name) lets it")
         }
-        if let origin = request.headers[.origin], origin != "http://\(host)" {
+        if let origin = request.headers[.origin], origin != "\(scheme)://\(host)" {
             throw Problem(.forbidden, "requests from the page \(origin) are not taken")
         }
         do { return try await next(request, context) } catch {
-            guard let problem = ProblemTable.problem(error, request) else { throw error }
+            guard let problem = ProblemTable.problem(error, request, context) else { throw error }
             throw problem
         }
     }
