@@ -98,12 +98,14 @@ final class ManagerDaemon: Sendable {
             let doors = Doors(
                 http: http, listener: listener,
                 describe: { try lock.describe(LockLine.text(http: httpBound, tcp: tcpBound, tls: certificate)) })
+            let began = ContinuousClock.now
             let parts = try await loadWhenThereIsRoom(options, doors, logger: logger)
             let snapshots = SnapshotService(data, parts.processor, last: parts.snapshotPosition)
             let daemon = ManagerDaemon(
                 options, lock, http, httpAddress, listener, parts.processor, snapshots, logger)
             try await onThread(named: "startup") { Result { try daemon.begin(parts) } }.get()
-            http.open(parts.processor, snapshots, workerAddress: listener?.address)
+            http.open(
+                parts.processor, snapshots, listener: listener, loadSeconds: (ContinuousClock.now - began).seconds)
             try await listener?.start(parts.processor)
             try daemon.describeLock()
             return daemon

@@ -19,6 +19,10 @@ final class HTTPService: Sendable {
         let workerAddress: String?
         let data: DataDirectory
         let feed: EventFeed
+        /// Connections of the workers' port; nil where there is none.
+        var workerConnections: ConnectionCount?
+        /// Seconds that loading the directory took.
+        var loadSeconds = 0.0
     }
 
     /// How it is served, besides where.
@@ -85,10 +89,12 @@ final class HTTPService: Sendable {
     }
 
     /// Opens the routes that need the state.
-    func open(_ processor: CommandProcessor, _ snapshots: SnapshotService, workerAddress: String?) {
+    func open(
+        _ processor: CommandProcessor, _ snapshots: SnapshotService, listener: WorkerListener?, loadSeconds: Double
+    ) {
         let parts = Loaded(
-            processor: processor, snapshots: snapshots, workerAddress: workerAddress, data: data,
-            feed: EventFeed(processor))
+            processor: processor, snapshots: snapshots, workerAddress: listener?.address, data: data,
+            feed: EventFeed(processor), workerConnections: listener?.connections, loadSeconds: loadSeconds)
         loaded.withLock { $0 = parts }
     }
 
@@ -110,6 +116,7 @@ final class HTTPService: Sendable {
             middleware: Gatekeeper(
                 listen: endpoint, allowedHosts: security.allowedHosts, scheme: security.tls == nil ? "http" : "https"))
         router.add(middleware: TokenGate(security: security))
+        router.add(middleware: GzipAnswer())
         router.add(middleware: ReadOnlyGate { [self] in loaded.withLock { $0?.processor.readOnly } })
         router.get("/healthz") { _, _ in JSONAnswer.text("ok\n") }
         router.get("/readyz") { [self] _, _ in
@@ -137,6 +144,14 @@ final class HTTPService: Sendable {
             guard let written else { throw Problem(.serviceUnavailable, "result rows are still owed; try again") }
             return JSONAnswer.json(Array("{\"seq\":\(written.position),\"tasks\":\(written.tasks)}".utf8))
         }
+        AssetRoutes.add(to: router)
+        router.get("/metrics") { [self] _, _ in
+            let page = MetricsPage(loaded.withLock { $0 }, httpConnections: connections, requests: requests)
+            let text = await onThread(named: "metrics") { page.text() }
+            return Response(
+                status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+                body: .init(byteBuffer: ByteBuffer(string: text)))
+        }
         DataRoutes.add(to: router, data: data) { [self] in try ready() }
         return router
     }
@@ -157,7 +172,13 @@ final class HTTPService: Sendable {
         let read = loaded.processor.read { $0 }
         await loaded.processor.publisher.durable(read.position)
         switch moment {
-        case .now: return JSONAnswer.json(StateEncoder.bytes(read.answer))
+        case .now:
+            let tag = EntityTag.of(read.answer)
+            if EntityTag.stands(tag, in: request) { return EntityTag.unchanged(tag) }
+            var response = JSONAnswer.json(StateEncoder.bytes(read.answer))
+            response.headers[.eTag] = tag
+            response.headers[.cacheControl] = "private, no-cache"
+            return response
         case .position(let position) where position >= read.position:
             return JSONAnswer.json(StateEncoder.bytes(read.answer))
         case .time(let time) where read.answer.time.map { time >= $0 } ?? true:

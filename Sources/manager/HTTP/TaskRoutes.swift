@@ -75,6 +75,8 @@ struct TaskRoutes: Sendable {
         let read = loaded.processor.read { $0 }
         await loaded.processor.publisher.durable(read.position)
         let state = read.answer
+        let tag = EntityTag.of(state)
+        if EntityTag.stands(tag, in: request) { return EntityTag.unchanged(tag) }
         var start = 0
         if let after {
             guard let number = state.taskNumber(after) else {
@@ -94,7 +96,10 @@ struct TaskRoutes: Sendable {
         } else {
             out.append(contentsOf: "null".utf8)
         }
-        return JSONAnswer.json(out + [125])
+        var response = JSONAnswer.json(out + [125])
+        response.headers[.eTag] = tag
+        response.headers[.cacheControl] = "private, no-cache"
+        return response
     }
 
     private func history(_ id: String) async throws -> Response {
