@@ -53,17 +53,26 @@ final class HTTPCaller {
         return caller.answer()
     }
 
+    /// One call of a path that does not stand under `/api/v1`.
+    static func raw(
+        _ url: String, _ method: String, _ path: String, headers: [String: String] = [:]
+    ) throws -> Answer {
+        let caller = try HTTPCaller(url)
+        caller.send(method, path, headers: headers, under: "")
+        return caller.answer()
+    }
+
     /// Sends a request and reads nothing.
     func send(
         _ method: String, _ path: String, _ body: String? = nil, headers: [String: String] = [:],
-        type: String? = "application/json"
+        type: String? = "application/json", under prefix: String = "/api/v1"
     ) {
         var all = ["Host": "127.0.0.1", "Connection": "close"].merging(headers) { $1 }
         if let body {
             all["Content-Length"] = all["Content-Length"] ?? String(body.utf8.count)
             if let type { all["Content-Type"] = type }
         }
-        let head = "\(method) /api/v1\(path) HTTP/1.1\r\n" + all.map { "\($0): \($1)\r\n" }.joined() + "\r\n"
+        let head = "\(method) \(prefix)\(path) HTTP/1.1\r\n" + all.map { "\($0): \($1)\r\n" }.joined() + "\r\n"
         sendRaw(head + (body ?? ""))
     }
 

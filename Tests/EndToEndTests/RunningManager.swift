@@ -60,6 +60,9 @@ final class RunningManager {
         process.waitUntilExit()
     }
 
+    /// Sends a signal and goes on.
+    func signal(_ number: Int32) { Glibc.kill(process.processIdentifier, number) }
+
     /// SIGTERM, and waits; the exit status.
     func stop() -> Int32 {
         process.terminate()

@@ -46,7 +46,7 @@ public final class FailingFileSystem: FileSystem {
     public func open(_ path: String, _ mode: OpenMode) throws(FileError) -> any File {
         let isChanging =
             switch mode {
-            case .createNew, .replace: true
+            case .createNew, .replace, .replacePrivate: true
             case .update: try base.metadata(path) == nil
             default: false
             }

@@ -18,12 +18,15 @@ public struct AtomicFile {
     /// The temporary name that the bytes are written under.
     public var temporaryPath: String { path + ".tmp" }
 
-    /// Opens `path.tmp`, emptying a left-over. `pause` is called between pieces; nil: no pacing.
-    public init(_ path: String, on fileSystem: any FileSystem, pause: (() -> Void)? = nil) throws(FileError) {
+    /// Opens `path.tmp`, emptying a left-over. `pause` is called between pieces; nil: no pacing. `isPrivate`: nobody but
+    /// the owner may read it.
+    public init(
+        _ path: String, on fileSystem: any FileSystem, isPrivate: Bool = false, pause: (() -> Void)? = nil
+    ) throws(FileError) {
         self.fileSystem = fileSystem
         self.path = path
         self.pause = pause
-        self.file = try fileSystem.open(path + ".tmp", .replace)
+        self.file = try fileSystem.open(path + ".tmp", isPrivate ? .replacePrivate : .replace)
     }
 
     /// Adds bytes at the end.

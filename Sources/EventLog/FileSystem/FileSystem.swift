@@ -42,6 +42,8 @@ public enum OpenMode: Sendable, Equatable {
     case createNew
     /// For writing; emptied where it exists.
     case replace
+    /// As `replace`, and nobody but the owner may read it (0600), also where it stood with other permissions.
+    case replacePrivate
 }
 
 /// One open file. Offsets and sizes are bytes. Not for concurrent writers: one owner at a time.

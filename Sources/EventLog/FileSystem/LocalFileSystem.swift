@@ -12,11 +12,17 @@ public struct LocalFileSystem: FileSystem {
             case .read: O_RDONLY
             case .update: O_RDWR | O_CREAT
             case .createNew: O_RDWR | O_CREAT | O_EXCL
-            case .replace: O_RDWR | O_CREAT | O_TRUNC
+            case .replace, .replacePrivate: O_RDWR | O_CREAT | O_TRUNC
             }
+        let permissions: mode_t = mode == .replacePrivate ? 0o600 : 0o644
         // O_NONBLOCK: whoever puts a pipe where a file is due must not stop the one who opens it. Files ignore it.
         let descriptor = try retryingInterrupts("open", path) {
-            Glibc.open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0o644)
+            Glibc.open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, permissions)
+        }
+        if mode == .replacePrivate, fchmod(descriptor, permissions) != 0 {
+            let code = errno
+            Glibc.close(descriptor)
+            throw FileError(operation: "protect", path: path, errno: code)
         }
         return LocalFile(path: path, descriptor: descriptor)
     }

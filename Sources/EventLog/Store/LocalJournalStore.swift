@@ -71,18 +71,27 @@ public final class LocalJournalStore: JournalStore {
 
     /// See `JournalStore.append`.
     public func append(_ lines: [UInt8], last: LogPosition) throws(JournalError) {
+        _ = try appendTimed(lines, last: last)
+    }
+
+    /// The same; tells how long the sync took.
+    func appendTimed(_ lines: [UInt8], last: LogPosition) throws(JournalError) -> Duration {
         var failure: FileError?
+        var sync = Duration.zero
         active.withLock { active in
             guard let open = active else { preconditionFailure("append to a journal that is not open") }
             do throws(FileError) {
                 try writeAll(lines, to: open.file, at: open.size)
+                let began = ContinuousClock.now
                 try open.file.sync()
+                sync = ContinuousClock.now - began
                 active?.size += Int64(lines.count)
                 active?.last = last
                 active?.unhashed.append(lines)
             } catch { failure = error }
         }
         if let failure { throw .file(failure) }
+        return sync
     }
 
     /// See `JournalStore.entries`.

@@ -10,6 +10,8 @@ public final class LogWriter: Sendable {
         var bytes: [UInt8] = []
         var last: LogPosition = .zero
         var startsSegment = false
+        /// When its first event joined it.
+        var began = ContinuousClock.now
     }
 
     private struct State {
@@ -234,7 +236,10 @@ public final class LogWriter: Sendable {
                 sealAttempts.add(1, ordering: .releasing)
             }
             // A segment that was only ended has nothing to write yet.
-            if !batch.bytes.isEmpty { try store.append(batch.bytes, last: batch.last) }
+            if !batch.bytes.isEmpty {
+                let sync = try store.appendTimed(batch.bytes, last: batch.last)
+                note(batch, sync)
+            }
         } catch {
             onFailure(error)
             // The position never becomes durable; nothing more is written.
@@ -247,6 +252,18 @@ public final class LogWriter: Sendable {
         state.withLock {
             $0.isWriting = false
             $0.waitingBytes -= batch.bytes.count
+        }
+    }
+
+    /// Once a write, on the thread that wrote: nobody waits for anybody.
+    private func note(_ batch: Batch, _ sync: Duration) {
+        let took = batch.began.duration(to: .now) / .seconds(1)
+        let events = batch.last.rawValue - durablePosition.load(ordering: .relaxed)
+        measured.withLock { statistics in
+            statistics.append.note(took)
+            statistics.sync.note(sync / .seconds(1))
+            statistics.events.note(Double(events))
+            statistics.bytes += UInt64(batch.bytes.count)
         }
     }
 
@@ -291,6 +308,11 @@ public final class LogWriter: Sendable {
             if !worked { archiveWake.wait(past: ticket) }
         }
     }
+
+    private let measured = Mutex(WriteStatistics())
+
+    /// How long and how large the writes were since the start.
+    public var statistics: WriteStatistics { measured.withLock { $0 } }
 
     private let archiveProblem = Mutex<JournalError?>(nil)
 

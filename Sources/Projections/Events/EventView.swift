@@ -9,7 +9,7 @@ public struct EventView {
     public typealias Bytes = UnsafeBufferPointer<UInt8>
 
     /// The types that the fold knows.
-    public enum Kind: UInt8, Sendable {
+    public enum Kind: UInt8, Sendable, CaseIterable {
         case added, extended, prioritised, assigned, completed, failed, requeued, cancelled, held, released
         case started, result, csvRead
         /// A type that a fold may skip.

@@ -9,10 +9,16 @@ struct ActingOptions: ParsableArguments {
     @OptionGroup var dataOptions: DataOptions
     @Option(help: "The running manager (MANAGER_URL; default: the address in journal/lock; token in MANAGER_TOKEN).")
     var url: String?
+    @Option(help: "Certificates to trust besides the system's, PEM (MANAGER_CA).") var ca: String?
+
+    /// The manager that is named: by the flag, the environment or the user's file; nil where none is.
+    func named() throws(VerbFailure) -> NamedManager? {
+        try NamedManager.find(url, ca: ca, usesDefault: dataOptions.directory == nil)
+    }
 
     /// Finds who acts. Where no manager runs, the directory's lock is taken; `creating`: it is made where it is missing.
     func actor(creating: Bool = false) async throws -> any TaskActor {
-        if let named = url ?? ProcessInfo.processInfo.environment["MANAGER_URL"], !named.isEmpty {
+        if let named = try named() {
             return RemoteActor(client: try ManagerClient(named))
         }
         let data = dataOptions.data
@@ -23,12 +29,12 @@ struct ActingOptions: ParsableArguments {
             let found = try await onThread(named: "lock") { Result { try DirectoryActor.open(data) } }.get()
             if let found { return found }
             // A manager that is just ending still holds the lock, but answers no more: then the lock is free soon.
-            let named = LockLine.url(data)
+            let named = LockLine.manager(data)
             if let named, case let client = try ManagerClient(named), await client.isReachable() {
                 return RemoteActor(client: client)
             }
             guard ContinuousClock.now < deadline else {
-                let whereToAsk = named.map { "does not answer at \($0)" } ?? "names no HTTP address there"
+                let whereToAsk = named.map { "does not answer at \($0.url)" } ?? "names no HTTP address there"
                 throw VerbFailure(
                     "another process holds \(data.lockFile) and \(whereToAsk): wait for it, or name the manager with --url",
                     status: 1)
@@ -79,7 +85,10 @@ struct RemoteActor: TaskActor {
     }
 
     func operate(_ request: OperationRequest) async throws -> Int {
-        try answerNumber("count", in: try await client.ask(.POST, "/operations", body: request.body()))
+        // What was requeued may have been claimed meanwhile: a second requeue would take it away again.
+        let repeating: ManagerClient.Repeating = request.operation == .requeue ? .never : .harmless
+        return try answerNumber(
+            "count", in: try await client.ask(.POST, "/operations", body: request.body(), repeating: repeating))
     }
 
     func close() async throws {}

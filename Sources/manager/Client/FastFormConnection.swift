@@ -2,6 +2,7 @@ import DequeModule
 import Glibc
 import NIOCore
 import NIOPosix
+import NIOSSL
 
 /// Why a connection gave no answer.
 struct ConnectionFailure: Error, Sendable, CustomStringConvertible {
@@ -21,16 +22,26 @@ final class FastFormConnection: Sendable {
         self.answers = answers
     }
 
-    /// Connects within 5 s.
-    static func open(_ endpoint: Endpoint) async throws(ConnectionFailure) -> FastFormConnection {
+    /// Connects within 5 s, in TLS where the destination wants it.
+    static func open(
+        _ destination: WorkerDestination, trust: ServerTrust = ServerTrust()
+    ) async throws(ConnectionFailure) -> FastFormConnection {
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        let endpoint = destination.endpoint
         do {
+            let tls = destination.isSecure ? try NIOSSLContext(configuration: try trust.configuration()) : nil
+            // A certificate is compared with the name; for a bare address, with the address.
+            let name = endpoint.isNumeric ? nil : endpoint.host
             let reader = try await eventLoop.submit { NIOLoopBound(AnswerReader(), eventLoop: eventLoop) }.get()
             let channel = try await ClientBootstrap(group: eventLoop)
                 .connectTimeout(.seconds(5))
                 .channelOption(.socketOption(.tcp_nodelay), value: 1)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
+                        if let tls {
+                            try channel.pipeline.syncOperations.addHandler(
+                                NIOSSLClientHandler(context: tls, serverHostname: name))
+                        }
                         try channel.pipeline.syncOperations.addHandler(reader.value)
                     }
                 }

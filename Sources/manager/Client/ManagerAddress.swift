@@ -4,23 +4,34 @@ import NIOCore
 import NIOHTTP1
 import Projections
 
-/// Where a worker finds its manager: `tcp://HOST:PORT`, or `http://HOST:PORT`, which is asked for the workers' address.
+/// Where workers connect.
+struct WorkerDestination: Sendable, Equatable {
+    let endpoint: Endpoint
+    /// Whether the connection speaks TLS.
+    var isSecure = false
+}
+
+/// Where a worker finds its manager: `tcp://HOST:PORT` (`tls://`), or `http://HOST:PORT` (`https://`), which is asked for
+/// the workers' address.
 struct ManagerAddress: Sendable, Equatable, CustomStringConvertible {
     private enum Kind: Sendable, Equatable {
-        case tcp(Endpoint)
+        case tcp(WorkerDestination)
         case http(String, host: String)
     }
 
     private let kind: Kind
     /// As it was given.
     let description: String
+    /// Whose certificates are trusted.
+    let trust: ServerTrust
 
     /// Reads an address; nil for anything else.
-    init?(_ text: String) {
+    init?(_ text: String, trust: ServerTrust = ServerTrust()) {
         description = text
-        if text.hasPrefix("tcp://") {
+        self.trust = trust
+        for (scheme, isSecure) in [("tcp://", false), ("tls://", true)] where text.hasPrefix(scheme) {
             guard let endpoint = Endpoint(String(text.dropFirst(6))), endpoint.port > 0 else { return nil }
-            kind = .tcp(endpoint)
+            kind = .tcp(WorkerDestination(endpoint: endpoint, isSecure: isSecure))
             return
         }
         guard let url = URL(string: text), let scheme = url.scheme, ["http", "https"].contains(scheme),
@@ -29,11 +40,13 @@ struct ManagerAddress: Sendable, Equatable, CustomStringConvertible {
         kind = .http(text.hasSuffix("/") ? String(text.dropLast()) : text, host: host)
     }
 
-    /// The workers' endpoint as of now: a manager that was restarted may have another.
-    func workerEndpoint(token: String?) async throws(ConnectionFailure) -> Endpoint {
+    /// Where workers connect as of now: a manager that was restarted may have another.
+    func destination(token: String?) async throws(ConnectionFailure) -> WorkerDestination {
         switch kind {
-        case .tcp(let endpoint): return endpoint
-        case .http(let url, let host): return try await asked(url, host: host, token: token)
+        case .tcp(let destination): return destination
+        case .http(let url, let host):
+            return WorkerDestination(
+                endpoint: try await asked(url, host: host, token: token), isSecure: url.hasPrefix("https://"))
         }
     }
 
@@ -42,7 +55,13 @@ struct ManagerAddress: Sendable, Equatable, CustomStringConvertible {
         do {
             var request = HTTPClientRequest(url: url + "/api/v1/status")
             if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
-            let response = try await HTTPClient.shared.execute(request, timeout: .seconds(10))
+            let response = try await trust.client().execute(request, timeout: .seconds(10))
+            guard response.status != .unauthorized, response.status != .forbidden else {
+                throw ConnectionFailure(
+                    description:
+                        "\(url) does not take \(token == nil ? "workers without a token" : "this token"): set MANAGER_TOKEN"
+                )
+            }
             guard response.status == .ok else {
                 throw ConnectionFailure(description: "\(url) answers \(response.status.code)")
             }

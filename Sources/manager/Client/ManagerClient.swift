@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import EventLog
 import Foundation
+import Glibc
 import NIOCore
 import NIOHTTP1
 import Projections
@@ -17,27 +18,30 @@ struct ManagerClient: Sendable {
     let url: String
     /// Sent as `Authorization: Bearer`; nil: nothing is sent.
     let token: String?
+    private let trust: ServerTrust
 
-    /// One for the whole program, never shut down. A refused connection is an answer: it is not tried again and again.
-    private static let http: HTTPClient = {
-        var configuration = HTTPClient.Configuration(timeout: .init(connect: .seconds(5)))
-        configuration.connectionPool.retryConnectionEstablishment = false
-        return HTTPClient(eventLoopGroup: HTTPClient.defaultEventLoopGroup, configuration: configuration)
-    }()
+    /// Whether a request may be sent again when its answer was lost.
+    enum Repeating: Sendable { case harmless, never }
 
-    /// Names a manager. Throws where the text is no HTTP address.
-    init(_ url: String, token: String? = ProcessInfo.processInfo.environment["MANAGER_TOKEN"]) throws(VerbFailure) {
-        guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
-            throw VerbFailure("'\(url)' is no address of a manager: write http://HOST:PORT", status: 64)
+    /// How long a manager that is away, or has too much to do, is asked again.
+    private static let patience = Duration.seconds(30)
+
+    /// Takes a manager. Throws where its address is none of HTTP.
+    init(_ manager: NamedManager) throws(VerbFailure) {
+        guard manager.url.hasPrefix("http://") || manager.url.hasPrefix("https://") else {
+            throw VerbFailure("'\(manager.url)' is no address of a manager: write http://HOST:PORT", status: 64)
         }
-        self.url = url.hasSuffix("/") ? String(url.dropLast()) : url
-        self.token = token.flatMap { $0.isEmpty ? nil : $0 }
+        url = manager.url.hasSuffix("/") ? String(manager.url.dropLast()) : manager.url
+        token = manager.token
+        trust = manager.trust
     }
 
     /// Sends a request and collects its answer, whatever its status. A manager that still replays its journal, or has
-    /// too much to do, is asked again for up to 30 s.
+    /// too much to do, is asked again with growing pauses, for up to 30 s. So is one whose connection broke off before
+    /// the answer, where a repetition is harmless; one that cannot be reached at all is a failure at once.
     func send(
-        _ method: HTTPMethod, _ path: String, body: [UInt8]? = nil, type: String = "application/json"
+        _ method: HTTPMethod, _ path: String, body: [UInt8]? = nil, type: String = "application/json",
+        repeating: Repeating = .harmless, within limit: TimeAmount = .seconds(120)
     ) async throws(VerbFailure) -> Answer {
         var request = HTTPClientRequest(url: url + "/api/v1" + path)
         request.method = method
@@ -47,20 +51,34 @@ struct ManagerClient: Sendable {
             request.headers.add(name: "Content-Type", value: type)
             request.body = .bytes(ByteBuffer(bytes: body))
         }
-        let deadline = ContinuousClock.now + .seconds(30)
+        let http: HTTPClient
+        do throws(ServerTrust.Problem) { http = try trust.client() } catch {
+            throw VerbFailure(error.description, status: 1)
+        }
+        let deadline = ContinuousClock.now + Self.patience
+        var backoff = RetryPause()
+        var wasReached = false
         while true {
-            let answer: Answer
             do {
-                let response = try await Self.http.execute(request, timeout: .seconds(120))
+                let response = try await http.execute(request, timeout: limit)
+                wasReached = true
                 let collected = try await response.body.collect(upTo: 1 << 30)
-                answer = Answer(status: response.status.code, body: Array(collected.readableBytesView))
+                let answer = Answer(status: response.status.code, body: Array(collected.readableBytesView))
+                guard answer.status == 503 || answer.status == 429, ContinuousClock.now < deadline else {
+                    return answer
+                }
+                let named = response.headers.first(name: "Retry-After").flatMap { Int($0) }
+                if let named, named > 5 { return answer }
             } catch {
-                throw VerbFailure(
-                    "cannot reach the manager at \(url) (\(Self.words(error))): is it running? --url names another",
-                    status: 1)
+                let isLost = Self.wasConnected(error)
+                wasReached = wasReached || isLost
+                guard wasReached, !isLost || repeating == .harmless, ContinuousClock.now < deadline else {
+                    let ending = isLost ? "whether it was done is not known" : "is it running? --url names another"
+                    throw VerbFailure(
+                        "cannot reach the manager at \(url) (\(Self.words(error))): \(ending)", status: 1)
+                }
             }
-            guard answer.status == 503 || answer.status == 429, ContinuousClock.now < deadline else { return answer }
-            do { try await Task.sleep(for: .milliseconds(300)) } catch {
+            do { try await Task.sleep(for: backoff.next()) } catch {
                 throw VerbFailure("interrupted", status: 1)
             }
         }
@@ -78,8 +96,12 @@ struct ManagerClient: Sendable {
             failure.isUnreachable = true
             return failure
         }
+        let http: HTTPClient
+        do throws(ServerTrust.Problem) { http = try trust.client() } catch {
+            throw VerbFailure(error.description, status: 1)
+        }
         let response: HTTPClientResponse
-        do { response = try await Self.http.execute(request, timeout: .hours(24 * 365)) } catch {
+        do { response = try await http.execute(request, timeout: .hours(24 * 365)) } catch {
             throw unreachable(error)
         }
         guard response.status.code == 200 else {
@@ -106,10 +128,20 @@ struct ManagerClient: Sendable {
         }
     }
 
+    /// Whether a connection stood before it failed, so that the request may have been carried out.
+    private static func wasConnected(_ error: any Error) -> Bool {
+        if let error = error as? HTTPClientError {
+            return error == .remoteConnectionClosed || error == .readTimeout || error == .deadlineExceeded
+        }
+        guard let error = error as? IOError else { return false }
+        return error.errnoCode == ECONNRESET || error.errnoCode == EPIPE
+    }
+
     /// Whether anybody answers there now.
     func isReachable() async -> Bool {
         do {
-            let response = try await Self.http.execute(HTTPClientRequest(url: url + "/healthz"), timeout: .seconds(5))
+            let response = try await trust.client().execute(
+                HTTPClientRequest(url: url + "/healthz"), timeout: .seconds(5))
             _ = try await response.body.collect(upTo: 1 << 16)
             return true
         } catch { return false }  // refused or broken off: that is the answer
@@ -117,9 +149,10 @@ struct ManagerClient: Sendable {
 
     /// Sends a request; any status but 200 is a failure that says what the manager said.
     func ask(
-        _ method: HTTPMethod, _ path: String, body: [UInt8]? = nil, type: String = "application/json"
+        _ method: HTTPMethod, _ path: String, body: [UInt8]? = nil, type: String = "application/json",
+        repeating: Repeating = .harmless, within limit: TimeAmount = .seconds(120)
     ) async throws(VerbFailure) -> [UInt8] {
-        let answer = try await send(method, path, body: body, type: type)
+        let answer = try await send(method, path, body: body, type: type, repeating: repeating, within: limit)
         guard answer.status == 200 else { throw refusal(answer) }
         return answer.body
     }
@@ -127,7 +160,8 @@ struct ManagerClient: Sendable {
     /// A refusal in one sentence: the problem's detail where there is one.
     func refusal(_ answer: Answer) -> VerbFailure {
         if answer.status == 401 {
-            return VerbFailure("the manager at \(url) wants a token: set MANAGER_TOKEN", status: 1)
+            let why = token == nil ? "wants a token" : "does not know this token"
+            return VerbFailure("the manager at \(url) \(why): set MANAGER_TOKEN", status: 1)
         }
         var detail: String?
         answer.body.withUnsafeBufferPointer { buffer in
@@ -167,4 +201,15 @@ func answerNumber(_ name: String, in body: [UInt8]) throws(VerbFailure) -> Int {
         throw VerbFailure("the answer has no '\(name)': is that a manager of this version?", status: 1)
     }
     return Int(number)
+}
+
+/// Growing pauses between tries, a little different each time so that many clients do not come at once.
+struct RetryPause {
+    private var seconds = 0.1
+
+    /// The next pause: 0.1 s, doubled each time, at most 3 s, each shortened by up to half.
+    mutating func next() -> Duration {
+        defer { seconds = min(3, seconds * 2) }
+        return .seconds(seconds * Double.random(in: 0.5...1))
+    }
 }

@@ -147,7 +147,8 @@ private actor WorkerLane {
 
     private func open() async throws(ConnectionFailure) -> FastFormConnection {
         if let connection { return connection }
-        let opened = try await FastFormConnection.open(try await address.workerEndpoint(token: token))
+        let opened = try await FastFormConnection.open(
+            try await address.destination(token: token), trust: address.trust)
         if let token {
             var line = WorkerLine("auth")
             line.string("token", token)

@@ -2,6 +2,7 @@ import ArgumentParser
 import EventLog
 import Foundation
 import NIOCore
+import NIOHTTP1
 import Projections
 
 /// `manager compact`: the journal in fewer, smaller files.
@@ -14,12 +15,13 @@ struct CompactCommand: AsyncParsableCommand {
 
     @OptionGroup var dataOptions: DataOptions
     @Option(help: "The running manager (MANAGER_URL; default: the address in journal/lock).") var url: String?
+    @Option(help: "Certificates to trust besides the system's, PEM (MANAGER_CA).") var ca: String?
     @Flag(help: "One JSON object.") var json = false
 
     func run() async throws {
         try await Terminal.ending {
             let data = try dataOptions.withJournal()
-            let named = url ?? ProcessInfo.processInfo.environment["MANAGER_URL"]
+            let named = try NamedManager.find(url, ca: ca, usesDefault: dataOptions.directory == nil)
             let answer: [UInt8]
             if let named {
                 answer = try await Self.ask(named)
@@ -29,8 +31,8 @@ struct CompactCommand: AsyncParsableCommand {
                 }
                 if let lock = try Self.takeFreeLock(data) {
                     answer = try await onThread(named: "compact") { Result { try Self.here(data, lock) } }.get()
-                } else if let url = LockLine.url(data) {
-                    answer = try await Self.ask(url)
+                } else if let manager = LockLine.manager(data) {
+                    answer = try await Self.ask(manager)
                 } else {
                     throw VerbFailure("the manager on \(data.path) is not ready yet: try again in a second", status: 1)
                 }
@@ -39,8 +41,8 @@ struct CompactCommand: AsyncParsableCommand {
         }
     }
 
-    private static func ask(_ url: String) async throws -> [UInt8] {
-        try await ManagerCall.post(url, "/api/v1/compact", within: .hours(24))
+    private static func ask(_ manager: NamedManager) async throws -> [UInt8] {
+        try await ManagerClient(manager).ask(.POST, "/compact", within: .hours(24))
     }
 
     /// The lock, or nil where a running manager holds it.

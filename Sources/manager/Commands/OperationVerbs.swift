@@ -74,8 +74,8 @@ struct OperationOptions: ParsableArguments {
 
     /// Counts without writing: on a directory without taking its lock.
     private func dryCount(_ request: OperationRequest) async throws -> Int {
-        if let url = acting.url ?? ProcessInfo.processInfo.environment["MANAGER_URL"], !url.isEmpty {
-            return try await RemoteActor(client: try ManagerClient(url)).operate(request)
+        if let named = try acting.named() {
+            return try await RemoteActor(client: try ManagerClient(named)).operate(request)
         }
         let data = try acting.dataOptions.forReading()
         let state = try await onThread(named: "replay") { Result { try MomentReader(data).state(at: .now) } }.get()

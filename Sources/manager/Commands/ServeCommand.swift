@@ -24,6 +24,8 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "How many backups are kept.") var keepBackups = 48
     @Option(help: "How often rows that others appended to result files are read.") var csvEvery = "5s"
     @Option(help: "More result files of others; repeatable; a pattern in quotes.") var results: [String] = []
+    @OptionGroup(title: "Security") var doors: DoorOptions
+    @OptionGroup(title: "Limits") var bounds: LimitOptions
     @Flag(help: "Start although the journal's last event lies more than a day in the future.")
     var acceptClock = false
     @Flag(help: "End when nothing can become complete any more: 0 if all tasks are complete, else 1.")
@@ -51,14 +53,29 @@ struct ServeCommand: AsyncParsableCommand {
             options.keepBackups = keepBackups
             options.acceptsClock = acceptClock
             options.actor = CommandLineActor.name
-            try data.fileSystem.createDirectories(data.path)
+            options.limits = try bounds.limits()
             let logger = Terminal.logger()
+            let security = try doors.security(logger)
+            for (endpoint, flag) in [(options.http, "--listen"), (options.workers, "--worker-listen")] {
+                guard let endpoint else { continue }
+                if let objection = security.objection(to: endpoint, flag: flag, isInsecure: doors.insecure) {
+                    throw ValidationError(objection)
+                }
+            }
+            options.security = security
+            let accessLog = try doors.accessLog(logger)
+            options.accessLog = accessLog
+            let hangups = Hangups { [doors] in doors.reload(security, accessLog, logger) }
+            defer { hangups.stop() }
+            try data.fileSystem.createDirectories(data.path)
             options.results = results
             options.sweeps = try SweepReading.read(config, in: data, logger: logger)
             let interrupted = Interruption()
             options.isStopRequested = { interrupted.isRequested }
             let daemon = try await ManagerDaemon.start(options, logger: logger)
-            logger.notice("HTTP on http://\(daemon.httpAddress), workers on \(daemon.workerAddress ?? "no port")")
+            let scheme = security.tls == nil ? "http" : "https"
+            logger.notice(
+                "HTTP on \(scheme)://\(daemon.httpAddress), workers on \(daemon.workerAddress ?? "no port")")
             await daemon.run(exitWhenDone: exitWhenDone, until: { interrupted.isRequested })
             let state = daemon.processor.snapshot
             try await daemon.stop()
@@ -69,11 +86,6 @@ struct ServeCommand: AsyncParsableCommand {
     private func endpoint(_ text: String, _ flag: String) throws -> Endpoint {
         guard let endpoint = Endpoint(text) else {
             throw ValidationError("\(flag) \(text) is no HOST:PORT, such as 127.0.0.1:5080")
-        }
-        guard endpoint.isLoopback else {
-            throw ValidationError(
-                "\(flag) \(text) is not a loopback address: this version has no tokens and TLS yet, so it listens on this machine only"
-            )
         }
         return endpoint
     }

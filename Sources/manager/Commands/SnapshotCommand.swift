@@ -1,8 +1,6 @@
 import ArgumentParser
-import AsyncHTTPClient
 import EventLog
 import Foundation
-import NIOCore
 import NIOHTTP1
 import Projections
 
@@ -14,17 +12,18 @@ struct SnapshotCommand: AsyncParsableCommand {
 
     @OptionGroup var dataOptions: DataOptions
     @Option(help: "The running manager (MANAGER_URL; default: the address in journal/lock).") var url: String?
+    @Option(help: "Certificates to trust besides the system's, PEM (MANAGER_CA).") var ca: String?
 
     func run() async throws {
         try await Terminal.ending {
             let data = try dataOptions.withJournal()
-            let named = url ?? ProcessInfo.processInfo.environment["MANAGER_URL"]
+            let named = try NamedManager.find(url, ca: ca, usesDefault: dataOptions.directory == nil)
             // The lock says whether a manager runs; its line alone may be a dead one's.
             if named == nil, let lock = try Self.takeFreeLock(data) {
                 let text = try await onThread(named: "snapshot") { Result { try Self.write(data, lock) } }.get()
                 Terminal.write(Array(text.utf8))
-            } else if let url = named ?? LockLine.url(data) {
-                Terminal.write(try await Self.ask(url) + [10])
+            } else if let manager = named ?? LockLine.manager(data) {
+                Terminal.write(try await Self.ask(manager) + [10])
             } else {
                 throw VerbFailure("the manager on \(data.path) is not ready yet: try again in a second", status: 1)
             }
@@ -39,20 +38,8 @@ struct SnapshotCommand: AsyncParsableCommand {
         }
     }
 
-    private static func ask(_ url: String) async throws -> [UInt8] {
-        var request = HTTPClientRequest(url: url + "/api/v1/snapshot")
-        request.method = .POST
-        let body: ByteBuffer
-        let status: UInt
-        do {
-            let response = try await HTTPClient.shared.execute(request, timeout: .seconds(120))
-            status = response.status.code
-            body = try await response.body.collect(upTo: 1 << 20)
-        } catch { throw VerbFailure("cannot reach the manager at \(url): \(error)", status: 1) }
-        guard status == 200 else {
-            throw VerbFailure("the manager at \(url) answered \(status): \(String(buffer: body))", status: 1)
-        }
-        return Array(body.readableBytesView)
+    private static func ask(_ manager: NamedManager) async throws -> [UInt8] {
+        try await ManagerClient(manager).ask(.POST, "/snapshot")
     }
 
     /// A state file of another program, or one that knows of events which the journal does not have, is not written over.
@@ -107,28 +94,5 @@ enum OwedRowsCheck {
             return !owes
         }
         return owes
-    }
-}
-
-/// The line in `journal/lock`.
-enum LockLine {
-    /// The HTTP address of the manager that runs on a directory; nil where none does.
-    static func url(_ data: DataDirectory) -> String? {
-        do {
-            guard try data.fileSystem.metadata(data.lockFile) != nil else { return nil }
-            let bytes = try readWholeFile(data.lockFile, on: data.fileSystem)
-            var address: String?
-            try bytes.withUnsafeBufferPointer { buffer in
-                var reader = JSONReader(buffer)
-                try reader.object { key, reader throws(JSONError) in
-                    if key == "http", !reader.takeNull() {
-                        address = try reader.string()
-                    } else if key != "http" {
-                        try reader.skip()
-                    }
-                }
-            }
-            return address.map { "http://\($0)" }
-        } catch { return nil }  // no line that can be read: no manager to ask
     }
 }

@@ -16,6 +16,7 @@ struct WorkerCommand: AsyncParsableCommand {
 
     @Option(help: "The manager: http://HOST:PORT or tcp://HOST:PORT (MANAGER_URL; default: http://127.0.0.1:5080).")
     var url: String?
+    @Option(help: "Certificates to trust besides the system's, PEM (MANAGER_CA).") var ca: String?
     @Option(help: "The worker's name (default: HOST, or HOST-gpuN); slots get -0, -1 … behind it.") var name: String?
     @Option(help: "The number of the GPU that the programs may use.") var gpu: Int?
     @Option(help: "How many programs run at once.") var slots = 1
@@ -30,9 +31,17 @@ struct WorkerCommand: AsyncParsableCommand {
     func run() async throws {
         try await Terminal.ending {
             let environment = ProcessInfo.processInfo.environment
-            let text = url ?? environment["MANAGER_URL"] ?? "http://127.0.0.1:5080"
-            guard let address = ManagerAddress(text) else {
-                throw ValidationError("--url is '\(text)': give http://HOST:PORT or tcp://HOST:PORT")
+            let manager =
+                try NamedManager.find(url, ca: ca)
+                ?? NamedManager(
+                    url: "http://127.0.0.1:5080", token: environment["MANAGER_TOKEN"].flatMap { $0.isEmpty ? nil : $0 },
+                    trust: ServerTrust(ca: ca ?? environment["MANAGER_CA"]))
+            guard let address = ManagerAddress(manager.url, trust: manager.trust) else {
+                throw ValidationError(
+                    "--url is '\(manager.url)': give http://HOST:PORT or tcp://HOST:PORT (https://, tls://)")
+            }
+            do throws(ServerTrust.Problem) { _ = try manager.trust.configuration() } catch {
+                throw VerbFailure(error.description, status: 1)
             }
             guard (1...256).contains(slots) else { throw ValidationError("--slots is \(slots), 1 to 256 are allowed") }
             if let gpu, gpu < 0 { throw ValidationError("--gpu is \(gpu): give the GPU's number") }
@@ -40,7 +49,7 @@ struct WorkerCommand: AsyncParsableCommand {
             let base = name ?? hostName() + (gpu.map { "-gpu\($0)" } ?? "")
             if let problem = Bounds.problem(withName: base, what: "--name") { throw ValidationError(problem) }
             let session = WorkerSession(
-                address: address, token: environment["MANAGER_TOKEN"], name: base, gpu: gpu, slots: slots,
+                address: address, token: manager.token, name: base, gpu: gpu, slots: slots,
                 directory: dir, idleLimit: try exitWhenIdle.map { try duration($0, "--exit-when-idle") },
                 budget: maxTasks.map { TaskBudget(tasks: $0) },
                 heartbeat: try duration(heartbeat, "--heartbeat"), command: command.isEmpty ? nil : command,

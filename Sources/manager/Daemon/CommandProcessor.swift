@@ -24,6 +24,8 @@ final class CommandProcessor: Sendable {
         var waiters: [ClaimWaiter] = []
         var nextWaiter: UInt64 = 1
         var heartbeatWaiters: [HeartbeatWaiter] = []
+        /// Events of this run by type.
+        var eventCounts = [UInt64](repeating: 0, count: EventView.Kind.allCases.count)
     }
 
     let core: Mutex<Core>
@@ -65,6 +67,7 @@ final class CommandProcessor: Sendable {
                 do throws(EventError) {
                     let view = try EventView(UnsafeBufferPointer(rebasing: bytes[range]))
                     core.state.apply(view, at: position, time: now, crc: crc)
+                    core.eventCounts[Int(view.kind.rawValue)] += 1
                 } catch { preconditionFailure("an event of our own cannot be read: \(error)") }
             }
         }

@@ -26,6 +26,9 @@ final class EventFeed: Sendable {
         durable = { writer.durable }
     }
 
+    /// How many follow now.
+    var count: Int { state.withLock { $0.gates.count } }
+
     /// A place among the followers, and what wakes it; nil where all are taken.
     func subscribe() -> (id: UInt64, gate: DispatchGate)? {
         let subscription = state.withLock { state -> (id: UInt64, gate: DispatchGate)? in

@@ -43,7 +43,7 @@ extension ManagerDaemon {
                 let manager = try await onThread(named: "startup") { Result { try ReadOnlyManager(options.data) } }
                     .get()
                 reading = manager
-                doors.http.open(manager.processor, manager.snapshots, workerAddress: doors.listener?.address)
+                doors.http.open(manager.processor, manager.snapshots, listener: doors.listener, loadSeconds: 0)
                 try await doors.listener?.start(manager.processor)
                 try doors.describe()
             }

@@ -34,6 +34,12 @@ final class ManagerDaemon: Sendable {
         var csvEvery: Duration = .seconds(5)
         /// More result files of others, as patterns.
         var results: [String] = []
+        /// Who may speak to it; nil: everybody, on this machine.
+        var security: ServerSecurity?
+        /// What clients may send and hold.
+        var limits = ServerLimits()
+        /// Nil: requests are not logged.
+        var accessLog: AccessLog?
     }
 
     /// The version in `started` events.
@@ -76,25 +82,32 @@ final class ManagerDaemon: Sendable {
         let data = options.data
         let lock = try takeLock(data)
         let warn: @Sendable (String) -> Void = { logger.warning("\($0)") }
-        let http = HTTPService(options.http, data: data, logger: logger)
+        let security = options.security ?? .loopback(logger)
+        let http = HTTPService(
+            options.http, data: data,
+            options: HTTPService.Options(security: security, limits: options.limits, accessLog: options.accessLog),
+            logger: logger)
         let httpAddress = try await bind(options.http, "--listen") { try await http.start() }
         var listener: WorkerListener?
         do {
             if let endpoint = options.workers {
                 listener = try await bind(endpoint, "--worker-listen") {
-                    try await WorkerListener(endpoint, warn: warn)
+                    try await WorkerListener(endpoint, security: security, limits: options.limits, warn: warn)
                 }
             }
             let (httpBound, tcpBound) = (httpAddress, listener?.address)
+            let certificate = security.tls?.certificate
             let doors = Doors(
                 http: http, listener: listener,
-                describe: { try lock.describe(lockLine(http: httpBound, tcp: tcpBound)) })
+                describe: { try lock.describe(LockLine.text(http: httpBound, tcp: tcpBound, tls: certificate)) })
+            let began = ContinuousClock.now
             let parts = try await loadWhenThereIsRoom(options, doors, logger: logger)
             let snapshots = SnapshotService(data, parts.processor, last: parts.snapshotPosition)
             let daemon = ManagerDaemon(
                 options, lock, http, httpAddress, listener, parts.processor, snapshots, logger)
             try await onThread(named: "startup") { Result { try daemon.begin(parts) } }.get()
-            http.open(parts.processor, snapshots, workerAddress: listener?.address)
+            http.open(
+                parts.processor, snapshots, listener: listener, loadSeconds: (ContinuousClock.now - began).seconds)
             try await listener?.start(parts.processor)
             try daemon.describeLock()
             daemon.keepCheckpoints()
@@ -115,7 +128,7 @@ final class ManagerDaemon: Sendable {
         do throws(JournalError) {
             let lock = try DirectoryLock(data.journalPath, on: data.fileSystem)
             do throws(FileError) {
-                try lock.describe(lockLine(http: nil, tcp: nil))
+                try lock.describe(LockLine.text(http: nil, tcp: nil))
             } catch { throw .file(error) }
             return lock
         } catch { throw StartFailure(error) }
@@ -316,6 +329,7 @@ final class ManagerDaemon: Sendable {
         processor.writer.interruptCompaction()
         try await listener?.stop()
         await http.stop()
+        options.accessLog?.close()
         try await onThread(named: "shutdown") { [self] in
             Result {
                 checkpoints.withLock { $0 }?.close()
@@ -337,20 +351,16 @@ final class ManagerDaemon: Sendable {
                     StartReport.say("Saved state: \(processor.snapshot.taskCount) tasks")
                 }
                 processor.writer.close()
-                try lock.describe(Self.lockLine(http: nil, tcp: nil))
+                try lock.describe(LockLine.text(http: nil, tcp: nil))
                 lock.release()
             }
         }.get()
     }
 
     private func describeLock() throws(FileError) {
-        try lock.describe(Self.lockLine(http: httpAddress, tcp: listener?.address))
-    }
-
-    private static func lockLine(http: String?, tcp: String?) -> String {
-        func quoted(_ text: String?) -> String { text.map { "\"\($0)\"" } ?? "null" }
-        return
-            "{\"pid\":\(getpid()),\"host\":\(quoted(hostName())),\"started\":\"\(LogTime.now())\",\"http\":\(quoted(http)),\"tcp\":\(quoted(tcp))}"
+        try lock.describe(
+            LockLine.text(
+                http: httpAddress, tcp: listener?.address, tls: options.security?.tls?.certificate))
     }
 }
 

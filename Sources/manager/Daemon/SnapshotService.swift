@@ -22,6 +22,17 @@ final class SnapshotService: Sendable {
         self.last = Mutex(last)
     }
 
+    /// The newest snapshot of this run.
+    struct Measured: Sendable {
+        let at: LogTime
+        let seconds: Double
+    }
+
+    private let measured = Mutex<Measured?>(nil)
+
+    /// When the newest snapshot of this run was written, and how long that took; nil before the first.
+    var newest: Measured? { measured.withLock { $0 } }
+
     /// What became of a request for a snapshot.
     struct Written: Sendable {
         var position: LogPosition
@@ -43,8 +54,11 @@ final class SnapshotService: Sendable {
                 waited += 1
             }
             do throws(FileError) {
+                let began = ContinuousClock.now
                 try Self.write(state, to: data, paced: paced)
                 last = state.position
+                let seconds = (ContinuousClock.now - began).seconds
+                measured.withLock { $0 = Measured(at: LogTime.now(), seconds: seconds) }
             } catch { failure = error }
             return Written(position: state.position, tasks: state.taskCount)
         }

@@ -16,14 +16,14 @@ struct ClaimRoutes: Sendable {
     let set: RouteSet
 
     func add(to router: RouteSet.Routes) {
-        router.post("/api/v1/claims") { request, _ in try await claim(request) }
+        router.post("/api/v1/claims") { request, context in try await claim(request, context) }
     }
 
-    private func claim(_ request: Request) async throws -> Response {
+    private func claim(_ request: Request, _ context: ManagerContext) async throws -> Response {
         let processor = try set.ready().processor
         var request = request
-        let wanted = try Wanted(try await BodyRules.bytes(&request))
-        let actor = RouteSet.actor(request)
+        let wanted = try Wanted(try await BodyRules.bytes(&request, context))
+        let actor = RouteSet.actor(request, context)
         let claimed = try await processor.settled { () throws(Rejection) in
             let claim = try processor.claim(wanted.request, actor: actor)
             guard case .tasks(let tasks, let position) = claim else {

@@ -13,10 +13,13 @@ final class ContinueHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Requests whose answer is not out: between those, nothing may be written.
     private var unanswered = 0
+    private let largestBodyBytes: Int
+
+    init(_ limits: ServerLimits) { largestBodyBytes = limits.bodyBytes }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if case .head(let request) = unwrapInboundIn(data) {
-            if unanswered == 0, Self.isAwaited(request) {
+            if unanswered == 0, isAwaited(request) {
                 context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
             }
             unanswered += 1
@@ -29,9 +32,9 @@ final class ContinueHandler: ChannelDuplexHandler, RemovableChannelHandler {
         context.write(data, promise: promise)
     }
 
-    private static func isAwaited(_ request: HTTPRequest) -> Bool {
+    private func isAwaited(_ request: HTTPRequest) -> Bool {
         guard request.headerFields[.expect]?.lowercased() == "100-continue" else { return false }
         let length = request.headerFields[.contentLength].flatMap { Int($0) } ?? 0
-        return length <= ProblemTable.largestBodyBytes
+        return length <= largestBodyBytes
     }
 }

@@ -6,17 +6,18 @@ import Projections
 enum DataRoutes {
     /// Adds `GET /api/v1/backups` and `POST /api/v1/compact`. `ready` throws until the state is loaded.
     static func add(
-        to router: Router<BasicRequestContext>, data: DataDirectory,
+        to router: RouteSet.Routes, data: DataDirectory,
         ready: @escaping @Sendable () throws -> HTTPService.Loaded
     ) {
         router.get("/api/v1/backups") { _, _ in
             let list = try await onThread(named: "backups") { Result { try BackupList(data).json } }.get()
             return JSONAnswer.json(list)
         }
-        router.post("/api/v1/compact") { _, _ in
+        router.post("/api/v1/compact") { request, context in
             let loaded = try ready()
+            let actor = RouteSet.actor(request, context)
             let compaction = Compaction(processor: loaded.processor, snapshots: loaded.snapshots)
-            let outcome = await onThread(named: "compact") { Result { try compaction.run(actor: "http") } }
+            let outcome = await onThread(named: "compact") { Result { try compaction.run(actor: actor) } }
             switch outcome {
             case .success(let done): return JSONAnswer.json(Array(done.json.utf8))
             case .failure(let error):

@@ -2,6 +2,8 @@ import EventLog
 import Foundation
 import HTTPTypes
 import Hummingbird
+import HummingbirdCore
+import HummingbirdTLS
 import Logging
 import NIOCore
 import Projections
@@ -17,18 +19,37 @@ final class HTTPService: Sendable {
         let workerAddress: String?
         let data: DataDirectory
         let feed: EventFeed
+        /// Connections of the workers' port; nil where there is none.
+        var workerConnections: ConnectionCount?
+        /// Seconds that loading the directory took.
+        var loadSeconds = 0.0
     }
 
+    /// How it is served, besides where.
+    struct Options: Sendable {
+        var security: ServerSecurity
+        var limits = ServerLimits()
+        /// Nil: requests are not logged.
+        var accessLog: AccessLog?
+    }
+
+    /// Connections that are open.
+    let connections: ConnectionCount
+    /// Answers since the start.
+    let requests = RequestCounts()
     private let endpoint: Endpoint
     private let data: DataDirectory
     private let logger: Logger
+    private let options: Options
     private let loaded = Mutex<Loaded?>(nil)
     private let running = Mutex<(group: ServiceGroup, task: Task<Void, any Error>)?>(nil)
 
-    init(_ endpoint: Endpoint, data: DataDirectory, logger: Logger) {
+    init(_ endpoint: Endpoint, data: DataDirectory, options: Options, logger: Logger) {
         self.endpoint = endpoint
         self.data = data
+        self.options = options
         self.logger = logger
+        connections = ConnectionCount(most: options.limits.connections)
     }
 
     /// Begins to listen; returns the address. Throws where the port cannot be bound.
@@ -37,9 +58,9 @@ final class HTTPService: Sendable {
         var quiet = logger
         quiet.logLevel = .error
         let app = Application(
-            router: router(),
-            server: .http1(configuration: .init(additionalChannelHandlers: [ContinueHandler()])),
-            configuration: .init(address: .hostname(endpoint.host, port: endpoint.port)),
+            responder: router().buildResponder(),
+            server: try server(),
+            configuration: .init(address: .hostname(endpoint.host, port: endpoint.port), backlog: 1024),
             onServerRunning: { channel in
                 found.yield(Endpoint(channel.localAddress).map(\.description) ?? "")
             }, logger: quiet)
@@ -54,11 +75,26 @@ final class HTTPService: Sendable {
         throw StartFailure("the HTTP server ended at once")
     }
 
+    /// HTTP/1.1 with our bounds, in TLS where there is a certificate.
+    private func server() throws -> HTTPServerBuilder {
+        let limits = options.limits
+        let connections = connections
+        let http = HTTPServerBuilder.http1(
+            configuration: .init(
+                additionalChannelHandlers: [ConnectionWatch(limits, connections), ContinueHandler(limits)],
+                httpDecoderConfiguration: .init(
+                    maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes)))
+        guard let tls = options.security.tls else { return http }
+        return try .tls(http, tlsConfiguration: tls.configuration)
+    }
+
     /// Opens the routes that need the state.
-    func open(_ processor: CommandProcessor, _ snapshots: SnapshotService, workerAddress: String?) {
+    func open(
+        _ processor: CommandProcessor, _ snapshots: SnapshotService, listener: WorkerListener?, loadSeconds: Double
+    ) {
         let parts = Loaded(
-            processor: processor, snapshots: snapshots, workerAddress: workerAddress, data: data,
-            feed: EventFeed(processor))
+            processor: processor, snapshots: snapshots, workerAddress: listener?.address, data: data,
+            feed: EventFeed(processor), workerConnections: listener?.connections, loadSeconds: loadSeconds)
         loaded.withLock { $0 = parts }
     }
 
@@ -69,10 +105,19 @@ final class HTTPService: Sendable {
         do { try await running.task.value } catch { logger.debug("the HTTP server ended with \(error)") }
     }
 
-    private func router() -> Router<BasicRequestContext> {
-        let router = Router(options: .autoGenerateHeadEndpoints)
-        let methods = MethodGate<BasicRequestContext>()
-        router.add(middleware: Gatekeeper(listen: endpoint))
+    /// All routes behind the doors; also for tests of the description.
+    func router() -> Router<ManagerContext> {
+        let router = Router(context: ManagerContext.self, options: .autoGenerateHeadEndpoints)
+        let methods = MethodGate<ManagerContext>()
+        let security = options.security
+        router.add(
+            middleware: RequestLog(log: options.accessLog, counts: requests, limits: options.limits))
+        router.add(middleware: AnswerHeaders())
+        router.add(
+            middleware: Gatekeeper(
+                listen: endpoint, allowedHosts: security.allowedHosts, scheme: security.tls == nil ? "http" : "https"))
+        router.add(middleware: TokenGate(security: security))
+        router.add(middleware: GzipAnswer())
         router.add(middleware: methods)
         router.add(middleware: ReadOnlyGate { [self] in loaded.withLock { $0?.processor.readOnly } })
         router.get("/healthz") { _, _ in JSONAnswer.text("ok\n") }
@@ -88,6 +133,14 @@ final class HTTPService: Sendable {
             let written = try await onThread(named: "snapshot") { Result { try loaded.snapshots.write() } }.get()
             guard let written else { throw Problem(.serviceUnavailable, "result rows are still owed; try again") }
             return JSONAnswer.json(Array("{\"seq\":\(written.position),\"tasks\":\(written.tasks)}".utf8))
+        }
+        AssetRoutes.add(to: router)
+        router.get("/metrics") { [self] _, _ in
+            let page = MetricsPage(loaded.withLock { $0 }, httpConnections: connections, requests: requests)
+            let text = await onThread(named: "metrics") { page.text() }
+            return Response(
+                status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+                body: .init(byteBuffer: ByteBuffer(string: text)))
         }
         DataRoutes.add(to: router, data: data) { [self] in try ready() }
         methods.learn(router.routes.map { ("\($0.path)", $0.method) })

@@ -26,67 +26,91 @@ struct Problem: Error, HTTPResponseError {
     let detail: String
     /// Fields of the answer besides its type.
     let headers: HTTPFields
+    /// For 429 and 503.
+    var retryAfterSeconds = 1
 
-    init(_ status: HTTPResponse.Status, _ detail: String, headers: HTTPFields = [:]) {
+    init(_ status: HTTPResponse.Status, _ detail: String, headers: HTTPFields = [:], retryAfterSeconds: Int = 1) {
         self.status = status
         self.detail = detail
         self.headers = headers
+        self.retryAfterSeconds = retryAfterSeconds
     }
 
-    func response(from request: Request, context: some RequestContext) throws -> Response {
+    /// The problem's JSON.
+    var body: [UInt8] {
         var body = Array("{\"type\":\"about:blank\",\"title\":".utf8)
         appendJSONString(status.reasonPhrase, to: &body)
         body.append(contentsOf: ",\"status\":\(status.code),\"detail\":".utf8)
         appendJSONString(detail, to: &body)
-        body.append(125)
-        var headers = headers
-        headers[.contentType] = "application/problem+json"
-        if status == .serviceUnavailable || status == .tooManyRequests { headers[.retryAfter] = "1" }
-        return Response(status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: body)))
+        return body + [125]
+    }
+
+    /// The header fields that go with it.
+    var fields: HTTPFields {
+        var fields = headers
+        fields[.contentType] = "application/problem+json"
+        if status == .serviceUnavailable || status == .tooManyRequests { fields[.retryAfter] = "\(retryAfterSeconds)" }
+        if status == .unauthorized { fields[.wwwAuthenticate] = "Bearer realm=\"manager\"" }
+        return fields
+    }
+
+    func response(from request: Request, context: some RequestContext) throws -> Response {
+        Response(status: status, headers: fields, body: .init(byteBuffer: ByteBuffer(bytes: body)))
     }
 }
 
 /// Turns away what comes by another name or from another site's page (DNS rebinding, cross-site requests), and gives
 /// every error the form of problem details.
-struct Gatekeeper<Context: RequestContext>: RouterMiddleware {
+struct Gatekeeper: RouterMiddleware {
     let listen: Endpoint
+    /// Names of the manager's machine by which it is called, besides the listen address.
+    var allowedHosts: Set<String> = []
+    var scheme = "http"
 
     func handle(
-        _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+        _ request: Request, context: ManagerContext, next: (Request, ManagerContext) async throws -> Response
     ) async throws -> Response {
         let host = request.head.authority ?? ""
         let name = Endpoint(host)?.host ?? (host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host)
-        guard name == listen.host || Endpoint.isLoopback(name) else {
-            throw Problem(.misdirectedRequest, "this manager does not answer to the host name '\(name)'")
+        // A connection's own address is a number, never a name that somebody could point here.
+        guard
+            name == listen.host || Endpoint.isLoopback(name) || name == context.local
+                || allowedHosts.contains(name.lowercased())
+        else {
+            throw Problem(
+                .misdirectedRequest,
+                "this manager does not answer to the host name '\(name)': --allow-host \(name) lets it")
         }
-        if let origin = request.headers[.origin], !Self.isSame(origin, host) {
+        if let origin = request.headers[.origin], !Self.isSame(origin, host, scheme) {
             throw Problem(.forbidden, "requests from the page \(origin) are not taken")
         }
         return try await inForm(request, context, next)
     }
 
     /// Whether a page comes from this manager: the same port, and the same host, or both names of this machine.
-    private static func isSame(_ origin: String, _ host: String) -> Bool {
-        let scheme = "http://"
-        guard origin.lowercased().hasPrefix(scheme), let page = authority(String(origin.dropFirst(scheme.count))),
-            let own = authority(host)
+    private static func isSame(_ origin: String, _ host: String, _ scheme: String) -> Bool {
+        let port = scheme == "https" ? 443 : 80
+        let scheme = scheme + "://"
+        guard origin.lowercased().hasPrefix(scheme), let page = authority(String(origin.dropFirst(scheme.count)), port),
+            let own = authority(host, port)
         else { return false }
         guard page.port == own.port else { return false }
         return page.host == own.host || (Endpoint.isLoopback(page.host) && Endpoint.isLoopback(own.host))
     }
 
-    /// Host and port of a URL's authority; the port is 80 where none is named.
-    private static func authority(_ text: String) -> Endpoint? {
+    /// Host and port of a URL's authority; `port` where none is named.
+    private static func authority(_ text: String, _ port: Int) -> Endpoint? {
         let text = text.lowercased()
         let hasPort = text.hasPrefix("[") ? text.contains("]:") : text.contains(":")
-        return Endpoint(hasPort ? text : text + ":80")
+        return Endpoint(hasPort ? text : text + ":\(port)")
     }
 
     private func inForm(
-        _ request: Request, _ context: Context, _ next: (Request, Context) async throws -> Response
+        _ request: Request, _ context: ManagerContext,
+        _ next: (Request, ManagerContext) async throws -> Response
     ) async throws -> Response {
         do { return try await next(request, context) } catch {
-            guard let problem = ProblemTable.problem(error, request) else { throw error }
+            guard let problem = ProblemTable.problem(error, request, context) else { throw error }
             throw problem
         }
     }

@@ -11,7 +11,13 @@ struct MomentRoutes: Sendable {
         router.get("/api/v1/status") { request, _ in try await status(request) }
         router.get("/api/v1/workers") { request, _ in try await workers(request) }
         router.get("/api/v1/state") { request, _ in
-            JSONAnswer.json(StateEncoder.bytes(try await AskedMoment(request, set).state()))
+            let state = try await AskedMoment(request, set).state()
+            let tag = EntityTag.of(state)
+            if EntityTag.stands(tag, in: request) { return EntityTag.unchanged(tag) }
+            var response = JSONAnswer.json(StateEncoder.bytes(state))
+            response.headers[.eTag] = tag
+            response.headers[.cacheControl] = "private, no-cache"
+            return response
         }
     }
 

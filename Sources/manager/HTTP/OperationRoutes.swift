@@ -13,16 +13,16 @@ struct OperationRoutes: Sendable {
                 try await one(operation, request, context)
             }
         }
-        router.post("/api/v1/operations") { request, _ in try await many(request) }
+        router.post("/api/v1/operations") { request, context in try await many(request, context) }
     }
 
     private func one(
-        _ operation: ManagerState.Operation, _ request: Request, _ context: BasicRequestContext
+        _ operation: ManagerState.Operation, _ request: Request, _ context: ManagerContext
     ) async throws -> Response {
         let processor = try set.ready().processor
         let id = try RouteSet.id(context)
         var request = request
-        let body = try await BodyRules.bytes(&request, mayBeEmpty: operation != .priority)
+        let body = try await BodyRules.bytes(&request, context, mayBeEmpty: operation != .priority)
         var priority: Int64?
         if !body.isEmpty || operation == .priority {
             try BodyRules.object(body) { key, reader throws(JSONError) in
@@ -32,18 +32,19 @@ struct OperationRoutes: Sendable {
         if operation == .priority, priority == nil {
             throw Problem(.badRequest, "priority is missing: a whole number, higher is claimed first")
         }
-        let (actor, number) = (RouteSet.actor(request), Int(priority ?? 0))
+        let (actor, number) = (RouteSet.actor(request, context), Int(priority ?? 0))
         _ = try await processor.settled { () throws(Rejection) in
             try processor.operate(operation, on: .ids([id]), priority: number, actor: actor)
         }
         return JSONAnswer.json(try await TaskAnswer.task(id, processor))
     }
 
-    private func many(_ request: Request) async throws -> Response {
+    private func many(_ request: Request, _ context: ManagerContext) async throws -> Response {
         let processor = try set.ready().processor
         var request = request
-        let wanted = try OperationRequest(try await BodyRules.bytes(&request))
-        let actor = RouteSet.actor(request)
+        let wanted = try OperationRequest(try await BodyRules.bytes(&request, context))
+        if case .ids(let ids) = wanted.target { try RouteSet.bound(ids.count, "ids", context) }
+        let actor = RouteSet.actor(request, context)
         let count = try await processor.settled { () throws(Rejection) in
             try processor.operate(
                 wanted.operation, on: wanted.target, priority: wanted.priority, isDryRun: wanted.isDryRun,

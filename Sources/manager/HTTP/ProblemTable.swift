@@ -7,11 +7,8 @@ import Projections
 
 /// The one table from errors to HTTP statuses.
 enum ProblemTable {
-    /// The largest body.
-    static let largestBodyBytes = 8 << 20
-
     /// An error as problem details; nil for what is no answer (a client that left).
-    static func problem(_ error: any Error, _ request: Request) -> Problem? {
+    static func problem(_ error: any Error, _ request: Request, _ context: ManagerContext) -> Problem? {
         switch error {
         case let problem as Problem: problem
         case let rejection as Rejection:
@@ -19,7 +16,7 @@ enum ProblemTable {
         case let json as JSONError: Problem(.badRequest, "the body is not what is due here: \(json)")
         case let sweep as SweepError: Problem(.badRequest, sweep.description)
         case let text as MomentText.Malformed: Problem(.badRequest, text.description)
-        case is NIOTooManyBytesError: tooLarge
+        case is NIOTooManyBytesError: tooLarge(context.limits)
         case let error as HTTPError:
             Problem(
                 error.status, error.body ?? "\(request.method) \(request.uri.path): \(error.status.reasonPhrase)")
@@ -43,8 +40,9 @@ enum ProblemTable {
     }
 
     /// The answer to a body over the bound.
-    static var tooLarge: Problem {
-        Problem(.contentTooLarge, "the body has more than \(largestBodyBytes >> 20) MiB: send it in several requests")
+    static func tooLarge(_ limits: ServerLimits) -> Problem {
+        let size = limits.bodyBytes % (1 << 20) == 0 ? "\(limits.bodyBytes >> 20) MiB" : "\(limits.bodyBytes) bytes"
+        return Problem(.contentTooLarge, "the body has more than \(size): send it in several requests")
     }
 }
 
@@ -55,16 +53,16 @@ enum BodyRules {
     /// The media types of YAML (RFC 9512 and those in use before it).
     static let yaml: Set<String> = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"]
 
-    /// The body as bytes. Throws 415 for another media type and 413 for more than 8 MiB. `mayBeEmpty`: nothing at all,
+    /// The body as bytes. Throws 415 for another media type and 413 for more than the limit (8 MiB). `mayBeEmpty`: nothing at all,
     /// without a type, is taken too.
     static func bytes(
-        _ request: inout Request, _ types: Set<String> = json, mayBeEmpty: Bool = false
+        _ request: inout Request, _ context: ManagerContext, _ types: Set<String> = json, mayBeEmpty: Bool = false
     ) async throws -> [UInt8] {
         let type = request.headers[.contentType].map {
             $0.prefix { $0 != ";" }.trimmingSpaces.lowercased()
         }
         let length = request.headers[.contentLength].flatMap { Int($0) }
-        if let length, length > ProblemTable.largestBodyBytes { throw ProblemTable.tooLarge }
+        if let length, length > context.limits.bodyBytes { throw ProblemTable.tooLarge(context.limits) }
         let isTyped = type.map { types.contains($0) } ?? false
         let hasBody = (length ?? 0) > 0 || request.headers[.transferEncoding] != nil
         if !isTyped, hasBody || !mayBeEmpty {
@@ -72,7 +70,7 @@ enum BodyRules {
                 .unsupportedMediaType,
                 "the body must be \(types.sorted()[0]), it is \(type ?? "of no named type"): set Content-Type")
         }
-        return Array(try await request.collectBody(upTo: ProblemTable.largestBodyBytes).readableBytesView)
+        return Array(try await request.collectBody(upTo: context.limits.bodyBytes).readableBytesView)
     }
 
     /// Reads a body that is one JSON object, member by member.
@@ -104,7 +102,7 @@ extension Substring {
 /// What the routes have in common.
 struct RouteSet: Sendable {
     /// The routes' router.
-    typealias Routes = Router<BasicRequestContext>
+    typealias Routes = Router<ManagerContext>
 
     /// The header in which the command line says who asks.
     static let actorHeader = HTTPField.Name("Manager-Actor")
@@ -122,16 +120,26 @@ struct RouteSet: Sendable {
         ResultRoutes(set: self).add(to: router)
     }
 
-    /// Who asks, for the journal: what the command line says of itself, else `http`.
-    static func actor(_ request: Request) -> String {
+    /// Who asks, for the journal: the token's name; without tokens what the command line says of itself, else `http`.
+    static func actor(_ request: Request, _ context: ManagerContext) -> String {
+        if let caller = context.caller { return caller.name }
         guard let name = actorHeader, let actor = request.headers[name], actor.hasPrefix("cli:"),
             Bounds.problem(withName: actor, what: "actor") == nil
         else { return "http" }
         return actor
     }
 
+    /// Throws 413 where a list in the body has too many elements.
+    static func bound(_ count: Int, _ what: String, _ context: ManagerContext) throws(Problem) {
+        guard count > context.limits.items else { return }
+        throw Problem(
+            .contentTooLarge,
+            "the request has \(count) \(what), at most \(context.limits.items) are allowed: send it in several requests"
+        )
+    }
+
     /// The id in the path.
-    static func id(_ context: BasicRequestContext) throws -> String {
+    static func id(_ context: ManagerContext) throws -> String {
         let raw = try context.parameters.require("id")
         guard let id = raw.removingPercentEncoding else {
             throw Problem(.badRequest, "the task's id in the path is not percent-encoded UTF-8")

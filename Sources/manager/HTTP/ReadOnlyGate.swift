@@ -2,12 +2,12 @@ import HTTPTypes
 import Hummingbird
 
 /// While the journal cannot be written: reads pass, the rest is 507, and the manager is not ready.
-struct ReadOnlyGate<Context: RequestContext>: RouterMiddleware {
+struct ReadOnlyGate: RouterMiddleware {
     /// Why nothing but reads is taken; nil where everything is.
     let reason: @Sendable () -> String?
 
     func handle(
-        _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+        _ request: Request, context: ManagerContext, next: (Request, ManagerContext) async throws -> Response
     ) async throws -> Response {
         if let reason = reason() {
             if request.uri.path == "/readyz" { throw Problem(.serviceUnavailable, reason) }

@@ -36,13 +36,13 @@ struct ReportRoutes: Sendable {
         >
 
     private func report(
-        _ request: Request, _ context: BasicRequestContext, _ decide: Decide
+        _ request: Request, _ context: ManagerContext, _ decide: Decide
     ) async throws -> Response {
         let processor = try set.ready().processor
         let id = try RouteSet.id(context)
         var request = request
-        let body = try Body(try await BodyRules.bytes(&request))
-        let actor = RouteSet.actor(request)
+        let body = try Body(try await BodyRules.bytes(&request, context))
+        let actor = RouteSet.actor(request, context)
         let reported = try await processor.settled { () throws(Rejection) in try decide(processor, id, body, actor) }
         if let refused = reported.ignored { throw refused }
         if let row = reported.row {
@@ -52,11 +52,11 @@ struct ReportRoutes: Sendable {
         return JSONAnswer.json(Array((reported.isLate ? "{\"ok\":true,\"late\":true}" : "{\"ok\":true}").utf8))
     }
 
-    private func heartbeat(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+    private func heartbeat(_ request: Request, _ context: ManagerContext) async throws -> Response {
         let processor = try set.ready().processor
         let id = try RouteSet.id(context)
         var request = request
-        let body = try Body(try await BodyRules.bytes(&request))
+        let body = try Body(try await BodyRules.bytes(&request, context))
         let beat = processor.heartbeat(worker: body.speaker.worker, [(id, body.speaker.attempt)])
         await processor.publisher.durable(beat.position)
         let isToStop = try beat.answer.first?.get() ?? false

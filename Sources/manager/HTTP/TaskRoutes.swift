@@ -15,8 +15,8 @@ struct TaskRoutes: Sendable {
     let set: RouteSet
 
     func add(to router: RouteSet.Routes) {
-        router.post("/api/v1/tasks") { request, _ in try await addTasks(request) }
-        router.post("/api/v1/sweeps") { request, _ in try await addSweep(request) }
+        router.post("/api/v1/tasks") { request, context in try await addTasks(request, context) }
+        router.post("/api/v1/sweeps") { request, context in try await addSweep(request, context) }
         router.get("/api/v1/tasks") { request, _ in try await list(request) }
         router.get("/api/v1/tasks/{id}") { request, context in try await one(try RouteSet.id(context), request) }
         router.get("/api/v1/tasks/{id}/history") { request, context in
@@ -24,25 +24,26 @@ struct TaskRoutes: Sendable {
         }
     }
 
-    private func addTasks(_ request: Request) async throws -> Response {
+    private func addTasks(_ request: Request, _ context: ManagerContext) async throws -> Response {
         let loaded = try set.ready()
         var request = request
-        let body = try await BodyRules.bytes(&request)
+        let body = try await BodyRules.bytes(&request, context)
         let specs = try TaskRequest.specs(body)
-        let actor = RouteSet.actor(request)
+        try RouteSet.bound(specs.count, "tasks", context)
+        let actor = RouteSet.actor(request, context)
         let added = try await loaded.processor.settled { () throws(Rejection) in
             try loaded.processor.add(specs, actor: actor)
         }
         return JSONAnswer.json(Array("{\"added\":\(added.added),\"existing\":\(added.existing)}".utf8))
     }
 
-    private func addSweep(_ request: Request) async throws -> Response {
+    private func addSweep(_ request: Request, _ context: ManagerContext) async throws -> Response {
         let loaded = try set.ready()
         var request = request
-        let body = try await BodyRules.bytes(&request, BodyRules.yaml)
+        let body = try await BodyRules.bytes(&request, context, BodyRules.yaml)
         let sweep = try SweepFile(yaml: body, name: RouteSet.text(request, "name") ?? "the body")
         do throws(VerbFailure) { try SweepCommandCheck.check(sweep) } catch { throw Problem(.badRequest, error.text) }
-        let actor = RouteSet.actor(request)
+        let actor = RouteSet.actor(request, context)
         let loader = SweepLoader(processor: loaded.processor, data: loaded.data)
         let outcome = await onThread(named: "sweep") {
             Result { () throws(Rejection) in try loader.load([sweep], actor: actor) }
@@ -71,6 +72,8 @@ struct TaskRoutes: Sendable {
         let limit = try RouteSet.number(request, "limit", 1...Page.most) ?? Page.usual
         let after = RouteSet.text(request, "after")
         let state = try await asked.state()
+        let tag = EntityTag.of(state)
+        if EntityTag.stands(tag, in: request) { return EntityTag.unchanged(tag) }
         var start = 0
         if let after {
             guard let number = state.taskNumber(after) else {
@@ -90,7 +93,10 @@ struct TaskRoutes: Sendable {
         } else {
             out.append(contentsOf: "null".utf8)
         }
-        return JSONAnswer.json(out + [125])
+        var response = JSONAnswer.json(out + [125])
+        response.headers[.eTag] = tag
+        response.headers[.cacheControl] = "private, no-cache"
+        return response
     }
 
     private func one(_ id: String, _ request: Request) async throws -> Response {

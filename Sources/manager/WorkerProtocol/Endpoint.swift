@@ -29,6 +29,14 @@ struct Endpoint: Sendable, Equatable, CustomStringConvertible {
 
     var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
+    /// True for an IP address, false for a name.
+    var isNumeric: Bool {
+        do {
+            _ = try SocketAddress(ipAddress: host, port: 0)
+            return true
+        } catch { return false }
+    }
+
     /// True for addresses that only this machine reaches.
     var isLoopback: Bool { Self.isLoopback(host) }
 

@@ -4,15 +4,13 @@ import Projections
 
 /// What each request means.
 extension WorkerConnection {
-    private static let actor = "tcp"
-
     func decideOld(_ request: WorkerRequest, _ id: UInt64) {
         let speaker = ManagerState.Speaker(worker: request.worker, attempt: request.attempt)
         do throws(Rejection) {
             switch request.type {
             case "request_task":
                 let claim = try processor.claim(
-                    try claimRequest(request), actor: Self.actor, losing: .fromEarlierRun, willCommit: true)
+                    try claimRequest(request), actor: door.actor, losing: .fromEarlierRun, willCommit: true)
                 guard case .tasks(let tasks, let position) = claim else { return }
                 guard let task = tasks.first else { return answer(id, WorkerAnswer.noTask, at: position) }
                 let bytes = WorkerAnswer.task(task, withAttempt: speaksLines)
@@ -26,11 +24,11 @@ extension WorkerConnection {
                     throw Rejection(.invalid, "submit_result needs result_data, a JSON object")
                 }
                 let decided = try processor.complete(
-                    try task(request), by: speaker, result: result, actor: Self.actor, willCommit: true)
+                    try task(request), by: speaker, result: result, actor: door.actor, willCommit: true)
                 answer(id, WorkerAnswer.acknowledged, after: decided)
             case "task_failed":
                 let decided = try processor.fail(
-                    try task(request), by: speaker, error: request.error ?? "task failed", actor: Self.actor,
+                    try task(request), by: speaker, error: request.error ?? "task failed", actor: door.actor,
                     willCommit: true)
                 answer(id, WorkerAnswer.acknowledged, after: decided)
             case "status":
@@ -42,17 +40,25 @@ extension WorkerConnection {
     }
 
     func decideFast(_ request: WorkerRequest, _ id: UInt64) {
+        if request.type == "auth" {
+            let objection = door.enter(request.token)
+            return answer(
+                id, objection.map { WorkerAnswer.error($0) } ?? WorkerAnswer.acknowledged, at: .zero,
+                closes: objection != nil)
+        }
+        if let objection = door.objection(to: request.type) {
+            return answer(id, WorkerAnswer.error(objection), at: .zero)
+        }
         do throws(Rejection) {
             switch request.type {
             case "add":
                 guard request.hasTasks else { throw Rejection(.invalid, "add needs tasks, a list") }
-                let decided = try processor.add(request.tasks, actor: Self.actor, willCommit: true)
+                let decided = try processor.add(request.tasks, actor: door.actor, willCommit: true)
                 answer(id, WorkerAnswer.added(decided.answer), at: decided.position)
             case "claim": try claim(request, id)
             case "complete", "fail", "return", "heartbeat":
                 guard request.hasItems else { throw Rejection(.invalid, "\(request.type) needs items, a list") }
                 if request.type == "heartbeat" { heartbeat(request, id) } else { report(request, id) }
-            case "auth": answer(id, WorkerAnswer.acknowledged, at: .zero)
             default: decideOld(request, id)
             }
         } catch { answer(id, WorkerAnswer.error(error.detail), at: .zero) }
@@ -92,7 +98,7 @@ extension WorkerConnection {
             }
         }
         switch try processor.claim(
-            claim, actor: Self.actor, losing: request.isRestart ? .everything : .nothing, willCommit: true,
+            claim, actor: door.actor, losing: request.isRestart ? .everything : .nothing, willCommit: true,
             waits: request.waitSeconds > 0 ? whenFound : nil)
         {
         case .tasks(let tasks, let position):
@@ -116,13 +122,13 @@ extension WorkerConnection {
                 switch request.type {
                 case "complete":
                     decided = try processor.complete(
-                        item.task, by: speaker, result: item.result, actor: Self.actor, provenance: item.provenance,
+                        item.task, by: speaker, result: item.result, actor: door.actor, provenance: item.provenance,
                         willCommit: true)
                 case "fail":
                     decided = try processor.fail(
-                        item.task, by: speaker, error: item.error ?? "task failed", actor: Self.actor,
+                        item.task, by: speaker, error: item.error ?? "task failed", actor: door.actor,
                         provenance: item.provenance, willCommit: true)
-                default: decided = try processor.takeBack(item.task, by: speaker, actor: Self.actor, willCommit: true)
+                default: decided = try processor.takeBack(item.task, by: speaker, actor: door.actor, willCommit: true)
                 }
                 answers.append(WorkerAnswer.item(item.task, decided.answer))
                 if let row = decided.answer.row { rows.append(row) }

@@ -57,15 +57,29 @@ final class WorkerConnection: ChannelInboundHandler {
     /// True for the fast form: answers are lines, and the connection stays open.
     private(set) var speaksLines = false
     let warn: @Sendable (String) -> Void
+    /// Who speaks here.
+    let door: WorkerDoor
+    private let connections: ConnectionCount
+    private var isCounted = false
+    private var isBeyondBound = false
 
-    init(_ loop: WorkerLoop, warn: @escaping @Sendable (String) -> Void) {
+    init(
+        _ loop: WorkerLoop, door: WorkerDoor, _ connections: ConnectionCount,
+        warn: @escaping @Sendable (String) -> Void
+    ) {
         self.loop = loop
+        self.door = door
+        self.connections = connections
         self.processor = loop.processor
         self.warn = warn
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        isCounted = true
+        let entry = connections.enter()
+        if entry != .served { isBeyondBound = true }
+        if entry == .closed { return context.close(promise: nil) }
         let box = NIOLoopBound(self, eventLoop: context.eventLoop)
         timer = context.eventLoop.scheduleTask(in: Limits.firstObject) {
             box.value.refuse("no whole request came within 30 s")
@@ -84,9 +98,16 @@ final class WorkerConnection: ChannelInboundHandler {
         }
         buffer.withUnsafeReadableBytes { input.append(contentsOf: $0) }
         buffer.moveReaderIndex(forwardBy: buffer.readableBytes)
+        if mode == .unknown, isBeyondBound {
+            return refuse("\(connections.most) connections are open already; try again in a second")
+        }
         if mode == .unknown, let first = input.first {
             mode = first == 10 ? .fast : .old
             speaksLines = mode == .fast
+            if mode == .old, !door.takesOldForm {
+                return refuse(
+                    "this manager wants a token: use 'manager worker', or start it with --allow-tokenless-workers")
+            }
             if speaksLines {
                 input.removeFirst()
                 timer?.cancel()
@@ -179,7 +200,8 @@ final class WorkerConnection: ChannelInboundHandler {
         if let reason = processor.readOnly {
             // Every answer ends its connection: the next one may find a manager that can write.
             let status = processor.read { WorkerAnswer.status($0) }
-            let bytes = request.type == "status" ? status.answer : WorkerAnswer.error(reason)
+            let mayAsk = request.type == "status" && (!speaksLines || door.objection(to: "status") == nil)
+            let bytes = mayAsk ? status.answer : WorkerAnswer.error(reason)
             answer(id, bytes, at: .zero, closes: true)
             if speaksLines { mode = .draining }
             return
@@ -213,7 +235,7 @@ final class WorkerConnection: ChannelInboundHandler {
         worker: String = "", closes: Bool = false
     ) {
         guard mode != .closed, let index = slots.firstIndex(where: { $0.id == id }) else {
-            if !claimed.isEmpty { processor.giveBack(claimed, worker: worker, actor: "tcp") }
+            if !claimed.isEmpty { processor.giveBack(claimed, worker: worker, actor: door.actor) }
             return
         }
         slots[index].answer = bytes
@@ -240,8 +262,8 @@ final class WorkerConnection: ChannelInboundHandler {
                 context.write(wrapOutboundOut(buffer), promise: nil)
             } else {
                 let promise = context.eventLoop.makePromise(of: Void.self)
-                let (processor, claimed, worker) = (processor, slot.claimed, slot.worker)
-                promise.futureResult.whenFailure { _ in processor.giveBack(claimed, worker: worker, actor: "tcp") }
+                let (processor, claimed, worker, actor) = (processor, slot.claimed, slot.worker, door.actor)
+                promise.futureResult.whenFailure { _ in processor.giveBack(claimed, worker: worker, actor: actor) }
                 context.write(wrapOutboundOut(buffer), promise: promise)
                 if slot.closes { handedOut = (claimed, worker) }
             }
@@ -286,7 +308,7 @@ final class WorkerConnection: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if let handedOut {
-            processor.giveBack(handedOut.tasks, worker: handedOut.worker, actor: "tcp")
+            processor.giveBack(handedOut.tasks, worker: handedOut.worker, actor: door.actor)
             self.handedOut = nil
         }
         context.close(promise: nil)
@@ -294,10 +316,12 @@ final class WorkerConnection: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         mode = .closed
+        if isCounted { connections.leave() }
+        isCounted = false
         timer?.cancel()
         stopWaiting()
         for slot in slots where !slot.claimed.isEmpty {
-            processor.giveBack(slot.claimed, worker: slot.worker, actor: "tcp")
+            processor.giveBack(slot.claimed, worker: slot.worker, actor: door.actor)
         }
         slots.removeAll()
         handedOut = nil

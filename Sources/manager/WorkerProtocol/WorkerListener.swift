@@ -6,14 +6,21 @@ final class WorkerListener: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let channel: any Channel
     private let ready: NIOLockedBox<CommandProcessor?>
+    /// Connections that are open.
+    let connections: ConnectionCount
     /// Where it listens, as `127.0.0.1:5000`.
     let address: String
 
     /// Binds the port. Throws where it is in use or the address is not ours.
-    init(_ endpoint: Endpoint, warn: @escaping @Sendable (String) -> Void) async throws {
+    init(
+        _ endpoint: Endpoint, security: ServerSecurity, limits: ServerLimits,
+        warn: @escaping @Sendable (String) -> Void
+    ) async throws {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let ready = NIOLockedBox<CommandProcessor?>(nil)
         self.ready = ready
+        let connections = ConnectionCount(most: limits.connections)
+        self.connections = connections
         let loops = NIOLockedBox<NIOLoopBound<WorkerLoop>?>(nil)
         do {
             channel = try await ServerBootstrap(group: group)
@@ -33,7 +40,12 @@ final class WorkerListener: Sendable {
                             loop = WorkerLoop(channel.eventLoop, processor)
                             loops.value = NIOLoopBound(loop, eventLoop: channel.eventLoop)
                         }
-                        try channel.pipeline.syncOperations.addHandler(WorkerConnection(loop, warn: warn))
+                        let door = WorkerDoor(security, peer: channel.remoteAddress?.ipAddress)
+                        let pipeline = channel.pipeline.syncOperations
+                        if let tls = security.tls {
+                            try pipeline.addHandler(TLSChoice(tls, allowsPlain: door.takesOldForm))
+                        }
+                        try pipeline.addHandler(WorkerConnection(loop, door: door, connections, warn: warn))
                     }
                 }
                 .bind(host: endpoint.host, port: endpoint.port).get()

@@ -13,6 +13,8 @@ struct WorkerRequest: Sendable {
     var waitSeconds: Double = 0
     var heartbeatSeconds: Double?
     var host: String?
+    /// What `auth` carries.
+    var token: String?
     /// A worker's first claim after its start: it runs nothing, whatever is assigned to it.
     var isRestart = false
     var items: [Item] = []
@@ -54,6 +56,7 @@ struct WorkerRequest: Sendable {
         case "heartbeat_s": heartbeatSeconds = reader.takeNull() ? nil : try reader.double()
         case "restart": isRestart = reader.takeNull() ? false : try reader.bool()
         case "host": host = try Self.optional(&reader)
+        case "token": token = try Self.optional(&reader)
         case "items":
             var items: [Item] = []
             try reader.array { reader throws(JSONError) in items.append(try Self.item(&reader)) }

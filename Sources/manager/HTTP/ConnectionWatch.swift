@@ -1,0 +1,166 @@
+import EventLog
+import HTTPTypes
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+
+/// Guards one HTTP connection: requests that come too slowly, clients that take nothing, heads that are too long or
+/// broken, and connections beyond the bound. Lives on its event loop.
+final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
+
+    private enum Phase { case head, body, answer, over }
+
+    /// Bytes of a body that buy one more second.
+    private static let bytesOfASecond = 16 << 10
+
+    private let limits: ServerLimits
+    private let count: ConnectionCount
+    private var phase = Phase.head
+    private var entry: ConnectionCount.Entry?
+    private var timer: Scheduled<Void>?
+    private var stall: Scheduled<Void>?
+    private var bodyBytes = 0
+    private var isFirst = true
+
+    init(_ limits: ServerLimits, _ count: ConnectionCount) {
+        self.limits = limits
+        self.count = count
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { if context.channel.isActive { begin(context) } }
+
+    func channelActive(context: ChannelHandlerContext) {
+        begin(context)
+        context.fireChannelActive()
+    }
+
+    private func begin(_ context: ChannelHandlerContext) {
+        guard entry == nil else { return }
+        let entry = count.enter()
+        self.entry = entry
+        switch entry {
+        case .served: wait(context, limits.request)
+        case .toldFull: wait(context, .seconds(5))
+        case .closed: context.close(promise: nil)
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        timer?.cancel()
+        stall?.cancel()
+        phase = .over
+        if entry != nil { count.leave() }
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard phase != .over else { return }
+        switch unwrapInboundIn(data) {
+        case .head:
+            isFirst = false
+            guard entry == .served else {
+                return end(
+                    context, .serviceUnavailable, "\(count.most) connections are open already; try again in a second")
+            }
+            phase = .body
+            bodyBytes = 0
+            wait(context, limits.request)
+        case .body(let buffer): bodyBytes += buffer.readableBytes
+        case .end:
+            phase = .answer
+            timer?.cancel()
+            timer = nil
+        }
+        context.fireChannelRead(data)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard phase != .over else {
+            promise?.fail(ChannelError.alreadyClosed)
+            return
+        }
+        if case .end = unwrapOutboundIn(data), phase == .answer {
+            phase = .head
+            wait(context, limits.idle)
+        }
+        context.write(data, promise: promise)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            stall?.cancel()
+            stall = nil
+        } else if stall == nil {
+            let box = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+            stall = context.eventLoop.scheduleTask(in: Self.amount(limits.request)) {
+                let (handler, context) = box.value
+                guard handler.phase != .over else { return }
+                handler.phase = .over
+                context.close(promise: nil)
+            }
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard phase == .head, let error = error as? HTTPParserError else {
+            return context.fireErrorCaught(error)
+        }
+        if case .headerOverflow = error {
+            end(
+                context, .requestHeaderFieldsTooLarge,
+                "the request's head has more than \(limits.headerBytes) bytes")
+        } else {
+            end(context, .badRequest, "that is no HTTP request: \(error)")
+        }
+    }
+
+    /// Waits for what must come next.
+    private func wait(_ context: ChannelHandlerContext, _ time: Duration) {
+        timer?.cancel()
+        let box = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let began = NIODeadline.now()
+        timer = context.eventLoop.scheduleTask(in: Self.amount(time)) {
+            box.value.0.overdue(box.value.1, since: began)
+        }
+    }
+
+    private func overdue(_ context: ChannelHandlerContext, since began: NIODeadline) {
+        switch phase {
+        case .over, .answer: return
+        case .head:
+            phase = .over
+            context.close(promise: nil)
+        case .body:
+            let allowed = Self.amount(limits.request) + .seconds(Int64(bodyBytes / Self.bytesOfASecond))
+            let left = began + allowed - .now()
+            guard left > .nanoseconds(0) else {
+                return end(
+                    context, .requestTimeout, "the request's body did not come in time: send it faster, or in parts")
+            }
+            let box = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+            timer = context.eventLoop.scheduleTask(in: left) { box.value.0.overdue(box.value.1, since: began) }
+        }
+    }
+
+    /// Answers with problem details and closes.
+    private func end(_ context: ChannelHandlerContext, _ status: HTTPResponse.Status, _ detail: String) {
+        phase = .over
+        timer?.cancel()
+        let problem = Problem(status, detail)
+        var fields = problem.fields
+        let body = problem.body
+        fields[.contentLength] = "\(body.count)"
+        fields[.connection] = "close"
+        context.write(wrapOutboundOut(.head(HTTPResponse(status: status, headerFields: fields))), promise: nil)
+        context.write(wrapOutboundOut(.body(ByteBuffer(bytes: body))), promise: nil)
+        let box = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in box.value.close(promise: nil) }
+    }
+
+    private static func amount(_ time: Duration) -> TimeAmount { .milliseconds(Int64(time.seconds * 1000)) }
+}
