@@ -27,9 +27,13 @@ extension Event {
             Self.integer("attempt", Int64(failure.attempt), &out)
             Self.nullableString("error", failure.error, &out)
             Self.encode(failure.provenance, &out)
-        case .requeued(let task, let reason):
+        case .requeued(let task, let reason, let silence):
             Self.open("requeued", task, &out)
             Self.string("reason", reason.word, &out)
+            guard let silence else { break }
+            Self.number("silent_s", (silence.seconds * 10).rounded() / 10, &out)
+            Self.number("limit_s", (silence.limitSeconds * 10).rounded() / 10, &out)
+            Self.string("limit", silence.rule.rawValue, &out)
         case .cancelled(let task, let reason):
             Self.open("cancelled", task, &out)
             Self.string("reason", reason, &out)

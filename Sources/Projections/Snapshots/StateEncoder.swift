@@ -11,7 +11,7 @@ public struct StateEncoder {
     private var isInner = false
 
     /// The version of `more`: raised when the fold keeps something new, so that older snapshots are not used.
-    static let foldVersion: Int64 = 2
+    static let foldVersion: Int64 = 3
 
     private init(_ state: ManagerState, emit: @escaping ([UInt8]) throws -> Void) {
         self.state = state

@@ -49,6 +49,9 @@ protocol TaskActor: Sendable {
     /// Does something to tasks; how many change.
     func operate(_ request: OperationRequest) async throws -> Int
 
+    /// Gives a worker tasks again; whether anything had kept it from them.
+    func releaseWorker(_ worker: String) async throws -> Bool
+
     /// Lets go of what it holds. Nothing may be asked afterwards.
     func close() async throws
 }
@@ -80,6 +83,12 @@ struct RemoteActor: TaskActor {
 
     func operate(_ request: OperationRequest) async throws -> Int {
         try answerNumber("count", in: try await client.ask(.POST, "/operations", body: request.body()))
+    }
+
+    func releaseWorker(_ worker: String) async throws -> Bool {
+        let name = worker.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? worker
+        let answer = try await client.ask(.POST, "/workers/\(name)/release", body: [])
+        return String(decoding: answer, as: UTF8.self).contains("true")
     }
 
     func close() async throws {}

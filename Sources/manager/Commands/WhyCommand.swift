@@ -65,7 +65,8 @@ struct Cause: Sendable {
         case .failed:
             let error = (words(event.error) ?? "").split(separator: "\n").last ?? ""
             what = "attempt \(event.attempt) of \(worker) failed: \(error)"
-        case .requeued: what = "it went back to pending: \(Self.reason(words(event.reason)))"
+        case .requeued:
+            what = "it went back to pending: \(Self.reason(words(event.reason)))\(Self.silence(line))"
         case .cancelled: what = "it was cancelled" + (words(event.reason).map { " (\($0))" } ?? "")
         case .held: what = "it was held: \(Self.held(words(event.reason)))"
         case .released: what = "it was released"
@@ -85,6 +86,19 @@ struct Cause: Sendable {
         case "operator": "an operator asked for it"
         default: word ?? "for no named reason"
         }
+    }
+
+    /// How long nothing was heard of it, and which limit that passed; nothing where the event does not tell.
+    private static func silence(_ line: LogLine) -> String {
+        guard let silence = Event.Silence(line.body) else { return "" }
+        let rule =
+            switch silence.rule {
+            case .staleAfter: "--stale-after"
+            case .workerTimeout: "--worker-timeout"
+            case .phaseMedian: "--stale-factor times the phase's median run"
+            }
+        return " (nothing was heard of it for \(ProgressText.duration(silence.seconds)); the limit is "
+            + "\(ProgressText.duration(silence.limitSeconds)): \(rule))"
     }
 
     private static func held(_ word: String?) -> String {

@@ -8,7 +8,7 @@ extension CommandProcessor {
     /// read before. The caller holds the core.
     func noteReopening(_ events: [Event], _ core: inout Core) -> [Event] {
         let tasks = events.compactMap { event -> String? in
-            if case .requeued(let task, .operator) = event { task } else { nil }
+            if case .requeued(let task, .operator, _) = event { task } else { nil }
         }
         guard !tasks.isEmpty else { return events }
         reopenings.note(tasks)

@@ -122,7 +122,7 @@ struct InProcessPort: WorkerPort {
         processor.heartbeat(worker: worker, attempts.map { ($0.task, $0.attempt) }).answer.map { answer in
             switch answer {
             case .success(let cancel): cancel ? .stop : .goOn
-            case .failure: .stop
+            case .failure(let refused): refused.isUnclaimedLoss ? .goOn : .stop
             }
         }
     }

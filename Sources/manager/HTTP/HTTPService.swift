@@ -88,7 +88,7 @@ final class HTTPService: Sendable {
             let loaded = try ready()
             let read = loaded.processor.read { $0 }
             await loaded.processor.publisher.durable(read.position)
-            return JSONAnswer.json(StatusJSON.workers(read.answer, heartbeats: loaded.processor.heartbeats))
+            return JSONAnswer.json(StatusJSON.workers(read.answer, live: loaded.processor.live))
         }
         RouteSet { [self] in try ready() }.add(to: router)
         router.get("/api/v1/state") { [self] request, _ in try await state(request) }
@@ -131,9 +131,4 @@ final class HTTPService: Sendable {
         }.get()
         return JSONAnswer.json(StateEncoder.bytes(outcome.state))
     }
-}
-
-extension CommandProcessor {
-    /// When each worker was last heard of by a heartbeat, in this run.
-    var heartbeats: [String: LogTime] { core.withLock { $0.heartbeats } }
 }
