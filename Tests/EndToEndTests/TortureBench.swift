@@ -120,7 +120,7 @@ final class TortureBench {
         usleep(UInt32.random(in: 50_000...400_000, using: &random))
         switch Int.random(in: 0..<100, using: &random) {
         case ..<70:
-            guard let victim = try programs().randomElement(using: &random) else { return }
+            guard let victim = try (programs() + keepers()).randomElement(using: &random) else { return }
             kill(victim, SIGKILL)
             strikes.programs += 1
         case ..<90:
@@ -159,7 +159,7 @@ final class TortureBench {
     private func programs() throws -> [Int32] {
         let mark = Array("MANAGER_OUTBOX=\(try canonical(own))/".utf8)
         return try LocalFileSystem().list("/proc").compactMap { Int32($0) }.filter { pid in
-            Self.environment(pid).split(separator: 0).contains { $0.starts(with: mark) }
+            Self.file("environ", of: pid).split(separator: 0).contains { $0.starts(with: mark) }
         }
     }
 
@@ -169,9 +169,19 @@ final class TortureBench {
         return String(cString: resolved)
     }
 
-    /// A process's environment; empty where it is none of ours, has ended, or is a zombie.
-    private static func environment(_ pid: Int32) -> [UInt8] {
-        let descriptor = open("/proc/\(pid)/environ", O_RDONLY | O_CLOEXEC)
+    /// The keepers of those programs.
+    private func keepers() throws -> [Int32] {
+        let outboxes = Array("\(try canonical(own))/.outbox/".utf8)
+        return try LocalFileSystem().list("/proc").compactMap { Int32($0) }.filter { pid in
+            let words = Self.file("cmdline", of: pid).split(separator: 0)
+            return words.contains { $0.elementsEqual("keep-program".utf8) }
+                && words.contains { $0.starts(with: outboxes) }
+        }
+    }
+
+    /// One of a process's files in /proc; empty where it is none of ours, has ended, or is a zombie.
+    private static func file(_ name: String, of pid: Int32) -> [UInt8] {
+        let descriptor = open("/proc/\(pid)/\(name)", O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return [] }
         defer { close(descriptor) }
         var bytes = [UInt8](repeating: 0, count: 256 << 10)
@@ -180,7 +190,7 @@ final class TortureBench {
 
     // MARK: - What is there at the end
 
-    func processesLeft() throws -> [Int32] { try programs() }
+    func processesLeft() throws -> [Int32] { try programs() + keepers() }
 
     /// Files of outboxes and GPU locks that should have gone.
     func filesLeft() throws -> [String] {
