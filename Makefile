@@ -1,7 +1,7 @@
 # What there is to do: `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench build lint clean
+.PHONY: help demo test torture bench build lint clean
 
 root := $(CURDIR)
 demo_dir ?= demo
@@ -27,6 +27,12 @@ test: ## Install what is missing, lint, build, run all tests
 	swift build --build-tests
 # One by one: many tests wait for real processes, and on two cores a few of those would keep all others from running.
 	swift test --skip-build --no-parallel
+
+# 30 seconds of it are part of `make test`; the seed is printed.
+torture: ## Kill workers, programs and the manager at random for five minutes (seconds=300 seed=N)
+	@scripts/install-needs test
+	swift build --build-tests
+	TORTURE_SECONDS=$(or $(seconds),300) TORTURE_SEED=$(seed) swift test --skip-build --no-parallel --filter TortureTests
 
 bench: ## Measure replay and durable steps against gzip, zlib, fdatasync and an ideal server
 	@scripts/install-needs bench

@@ -9,7 +9,7 @@ struct Manager: AsyncParsableCommand {
         version: ManagerDaemon.version,
         subcommands: [
             RunCommand.self, ServeCommand.self, StatusCommand.self, TailCommand.self, HistoryCommand.self,
-            WorkerCommand.self,
+            WorkerCommand.self, KeepProgramCommand.self,
             ReplayCommand.self, SnapshotCommand.self, VerifyCommand.self,
             SubmitCommand.self, TasksCommand.self, ShowCommand.self, WorkersCommand.self, LogsCommand.self,
             ResultsCommand.self, WaitCommand.self, CancelCommand.self, HoldCommand.self, ReleaseCommand.self,

@@ -106,6 +106,93 @@ struct WorkerTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: own + "/.outbox/w") == ["lock"])
     }
 
+    @Test("a worker killed with -9 and started again takes up the program that runs, and delivers its end")
+    func adopted() throws {
+        let manager = try RunningManager(data)
+        let client = try LineClient(port: manager.workers)
+        try add(1, to: client)
+        let go = own + "/go"
+        let script =
+            "echo \"$MANAGER_TASK_ID $MANAGER_ATTEMPT $$\" >> \(own)/ran.txt; echo one; "
+            + "until [ -e \(go) ]; do sleep 0.02; done; echo two; echo '{{\"value\":7}}' > \"$MANAGER_RESULT_FILE\""
+        let first = try startWorker(manager.workers, ["--heartbeat", "1s"], ["sh", "-c", script])
+        try wait("the program") { try ran().count == 1 }
+        kill(first.processIdentifier, SIGKILL)
+        first.waitUntilExit()
+        let pid = try #require(Int32(try ran()[0][2]))
+        let second = try startWorker(manager.workers, ["--heartbeat", "1s"], ["sh", "-c", script])
+        try wait("its being taken up") {
+            String(decoding: try readWholeFile(log, on: LocalFileSystem()), as: UTF8.self).contains("taken up again")
+        }
+        #expect(try isRunning(pid))
+        #expect(complete(client) == 0)
+        try LocalFileSystem().open(go, .createNew).close()
+        try wait("the end") { complete(client) == 1 }
+        second.terminate()
+        second.waitUntilExit()
+        #expect(second.terminationStatus == 0)
+        #expect(manager.stop() == 0)
+        #expect(try ran().count == 1)
+        let history = try RunningManager.verb("history", "t0", "--data-dir", data, "--json")
+        #expect(history.output.split(separator: "\n").count == 3, "added, assigned, completed: \(history.output)")
+        #expect(history.output.contains(#""result":{"value":7}"#))
+        let output = try readWholeFile(own + "/results_p/logs/t0.1.log", on: LocalFileSystem())
+        #expect(String(decoding: output, as: UTF8.self) == "one\ntwo\n")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: own + "/.outbox/w") == ["lock"])
+    }
+
+    @Test("with --orphans kill the program that runs is ended and its task given back")
+    func orphansKilled() throws {
+        let manager = try RunningManager(data)
+        let client = try LineClient(port: manager.workers)
+        try add(1, to: client)
+        let first = try startWorker(manager.workers, [], program(seconds: 300))
+        try wait("the program") { try ran().count == 1 }
+        kill(first.processIdentifier, SIGKILL)
+        first.waitUntilExit()
+        let second = try startWorker(manager.workers, ["--orphans", "kill"], program(seconds: 0))
+        try wait("the second attempt") { complete(client) == 1 }
+        second.terminate()
+        second.waitUntilExit()
+        #expect(manager.stop() == 0)
+        #expect(try ran().map { $0[1] } == ["1", "2"])
+        #expect(try !isRunning(try #require(Int32(try ran()[0][2]))))
+    }
+
+    @Test("a cancelled task's program ends at once, long before the next heartbeat")
+    func cancelled() throws {
+        let manager = try RunningManager(data)
+        try add(1, to: try LineClient(port: manager.workers))
+        let worker = try startWorker(manager.workers, ["--heartbeat", "10m"], program(seconds: 300))
+        try wait("the program") { try ran().count == 1 }
+        let pid = try #require(Int32(try ran()[0][2]))
+        #expect(try RunningManager.verb("cancel", "t0", "--data-dir", data).status == 0)
+        try wait("its end", seconds: 30) { try !isRunning(pid) }
+        worker.terminate()
+        worker.waitUntilExit()
+        #expect(manager.stop() == 0)
+    }
+
+    @Test("what a program writes to its progress file is shown, and no event tells of it")
+    func progress() throws {
+        let manager = try RunningManager(data)
+        let client = try LineClient(port: manager.workers)
+        try add(1, to: client)
+        let script =
+            "echo \"$MANAGER_TASK_ID 1 $$\" >> \(own)/ran.txt; echo 'progress: 0.25' > $MANAGER_PROGRESS_FILE; "
+            + "echo 'progress: 0.4' >> $MANAGER_PROGRESS_FILE; until [ -e \(own)/go ]; do sleep 0.02; done"
+        let worker = try startWorker(manager.workers, ["--heartbeat", "200ms"], ["sh", "-c", script])
+        try wait("the progress") {
+            try RunningManager.verb("workers", "--json", "--data-dir", data).output.contains(#""progress":0.4"#)
+        }
+        try LocalFileSystem().open(own + "/go", .createNew).close()
+        worker.terminate()
+        worker.waitUntilExit()
+        #expect(manager.stop() == 0)
+        let history = try RunningManager.verb("history", "t0", "--data-dir", data, "--json")
+        #expect(history.output.split(separator: "\n").count == 3)
+    }
+
     @Test("while the manager is away the program runs on; its end is delivered when the manager is back")
     func managerKilled() throws {
         let manager = try RunningManager(data)

@@ -45,7 +45,7 @@ final class ManagerInProcess {
     /// Loads what the folder's journal holds.
     init(
         _ folder: ScratchFolder, clock: ManualClock = ManualClock(), wallJump: Double = 0, patterns: [String] = [],
-        poisonAfter: Int = 5
+        poisonAfter: Int = 5, quarantineAfter: Int = 0
     ) throws {
         self.folder = folder
         self.clock = clock
@@ -61,6 +61,7 @@ final class ManagerInProcess {
             onFailure: { preconditionFailure("the journal cannot be written: \($0)") })
         processor = CommandProcessor(
             state: loaded.state, writer: writer, publisher: publisher, results: results, poisonAfter: poisonAfter,
+            quarantineAfter: quarantineAfter,
             clock: clock.clock(wallJump: wallJump), fileSystem: files)
         reconciler = CSVReconciler(
             data, processor, patterns: patterns, every: .seconds(5), warn: { said.add($0) })
@@ -87,9 +88,12 @@ final class ManagerInProcess {
     }
 
     /// Ends and loads again.
-    func restarted(clock: ManualClock? = nil, wallJump: Double = 0) throws -> ManagerInProcess {
+    func restarted(
+        clock: ManualClock? = nil, wallJump: Double = 0, quarantineAfter: Int = 0
+    ) throws -> ManagerInProcess {
         stop()
-        return try ManagerInProcess(folder, clock: clock ?? self.clock, wallJump: wallJump)
+        return try ManagerInProcess(
+            folder, clock: clock ?? self.clock, wallJump: wallJump, quarantineAfter: quarantineAfter)
     }
 
     /// Adds a task of phase `p`, with a key where columns are given.

@@ -26,7 +26,7 @@ struct StaleCheckTests {
             manager.processor,
             staleAfter: ManagerDaemon.Options(
                 data: DataDirectory(folder.path), http: try #require(Endpoint("127.0.0.1:0"))
-            ).staleAfter)
+            ).silence.staleAfter)
         clock.advance(.seconds(7199))
         check.run()
         #expect(manager.status("t") == .assigned)
@@ -180,5 +180,119 @@ struct StaleCheckTests {
         var assignment = Event.Assignment(task: id, worker: worker, attempt: 1)
         assignment.heartbeatSeconds = heartbeat
         return .assigned(assignment)
+    }
+}
+
+@Suite("Workers whose heartbeats stop")
+struct WorkerTimeoutTests {
+    private let folder: ScratchFolder
+    private let clock = ManualClock()
+
+    init() throws { folder = try ScratchFolder() }
+
+    private func claimed(_ heartbeat: Double?) throws -> ManagerInProcess {
+        let manager = try ManagerInProcess(folder, clock: clock)
+        try manager.add("t")
+        try manager.claim("gpu0", heartbeat: heartbeat)
+        return manager
+    }
+
+    @Test(
+        "after three heartbeats, at least a minute, or what --worker-timeout says, the attempt is lost",
+        arguments: [
+            (5.0, Duration?.none, 60.0), (50, nil, 150), (5, .seconds(20), 20), (30, .seconds(20), 60),
+            (5, .zero, 7200),
+            (5, .seconds(9000), 7200),
+        ])
+    func limit(heartbeat: Double, timeout: Duration?, limit: Double) throws {
+        let manager = try claimed(heartbeat)
+        let check = StaleCheck(
+            manager.processor, limits: SilenceLimits(staleAfter: .seconds(7200), workerTimeout: timeout))
+        // Past the grace of a start, with a sign.
+        for _ in 0..<10 {
+            clock.advance(.seconds(heartbeat))
+            _ = manager.processor.heartbeat(worker: "gpu0", [(task: "t", attempt: 1)])
+            check.run()
+        }
+        clock.advance(.seconds(limit - 1))
+        check.run()
+        #expect(manager.status("t") == .assigned)
+        clock.advance(.seconds(1))
+        check.run()
+        #expect(manager.status("t") == .pending)
+        let event = try #require(try manager.events("requeued").first)
+        #expect(event["reason"] as? String == (limit == 7200 ? "stale" : "worker_lost"))
+        #expect(event["silent_s"] as? Double == limit)
+        #expect(event["limit_s"] as? Double == limit)
+        #expect(event["limit"] as? String == (limit == 7200 ? "stale_after" : "worker_timeout"))
+    }
+
+    @Test("a lost attempt goes on while nobody has claimed its task, and its completion is taken; then it is to stop")
+    func lostButUnclaimed() throws {
+        let manager = try claimed(5)
+        let check = StaleCheck(manager.processor, staleAfter: .seconds(7200))
+        clock.advance(.seconds(60))
+        check.run()
+        #expect(manager.status("t") == .pending)
+        func beat() -> Rejection? {
+            let answer = manager.processor.heartbeat(worker: "gpu0", [(task: "t", attempt: 1)]).answer.first
+            if case .failure(let refused) = answer { return refused }
+            return nil
+        }
+        #expect(beat()?.status == 409)
+        #expect(beat()?.isUnclaimedLoss == true)
+        try manager.claim("gpu1")
+        #expect(beat()?.isUnclaimedLoss == false)
+        try manager.complete("t", by: "gpu0")
+        #expect(try manager.events("completed").first?["late"] as? Bool == true)
+    }
+
+    @Test("when the manager was held up, those who announced heartbeats get time to report")
+    func heldUp() throws {
+        let manager = try claimed(5)
+        let check = StaleCheck(manager.processor, staleAfter: .seconds(36_000))
+        clock.advance(.seconds(3600))
+        check.wasHeldUp()
+        check.run()
+        #expect(manager.status("t") == .assigned)
+        clock.advance(.seconds(59))
+        check.run()
+        #expect(manager.status("t") == .assigned)
+        clock.advance(.seconds(1))
+        check.run()
+        #expect(manager.status("t") == .pending)
+    }
+
+    @Test("without heartbeats a multiple of the phase's median run may be the limit, at least a minute")
+    func median() throws {
+        let manager = try ManagerInProcess(folder, clock: clock)
+        let limits = SilenceLimits(staleAfter: .seconds(7200), medianFactor: 4)
+        let check = StaleCheck(manager.processor, limits: limits)
+        for (number, seconds) in [100.0, 100, 100].enumerated() {
+            try manager.add("run\(number)")
+            try manager.claim("gpu0")
+            clock.advance(.seconds(seconds))
+            check.run()
+            try manager.complete("run\(number)", by: "gpu0")
+        }
+        let median = try #require(manager.processor.snapshot.medianRunSeconds(ofPhase: "p", leastRuns: 3))
+        #expect(abs(median - 100) < 6)
+        #expect(manager.processor.snapshot.medianRunSeconds(ofPhase: "p", leastRuns: 4) == nil)
+        try manager.add("slow")
+        try manager.claim("gpu0")
+        clock.advance(.seconds(4 * median - 1))
+        check.run()
+        #expect(manager.status("slow") == .assigned)
+        clock.advance(.seconds(2))
+        check.run()
+        #expect(manager.status("slow") == .pending)
+        let event = try #require(try manager.events("requeued").first)
+        #expect(event["reason"] as? String == "stale")
+        #expect(event["limit"] as? String == "phase_median")
+        #expect(
+            SilenceLimits(staleAfter: .seconds(7200), medianFactor: 2).limit(heartbeatSeconds: nil) { 0.1 }.duration
+                == .seconds(60))
+        #expect(limits.limit(heartbeatSeconds: nil) { 1e6 }.duration == .seconds(7200))
+        #expect(limits.limit(heartbeatSeconds: nil) { nil }.rule == .staleAfter)
     }
 }

@@ -27,7 +27,8 @@ import Testing
         let config = try StrictJSON(
             object: Array(#"{"lr":1e-3,"n":"a \"b\"\u00e4","on":true,"l":[1, {"x" : null}]}"#.utf8))
         let inputs = ProgramInputs(
-            task: benchTask(), config: config, outputDirectory: "out", configFile: "/c", resultFile: "/r")
+            task: benchTask(), config: config, outputDirectory: "out", configFile: "/c", resultFile: "/r",
+            progressFile: "/o/t.1.progress")
         #expect(
             try fill(["p", "{lr}", "{n}", "{on}", "{l}", "{seed}", "{task_id}", "{attempt}"], inputs.values)
                 == ["p", "1e-3", "a \"b\"ä", "true", #"[1,{"x":null}]"#, "42", "t", "1"])
@@ -77,7 +78,7 @@ import Testing
         task.environment = [.init(name: "A", value: "1"), .init(name: "MANAGER_TASK_ID", value: "no")]
         let inputs = ProgramInputs(
             task: task, config: try StrictJSON(object: task.config), outputDirectory: "out", configFile: "/c",
-            resultFile: "/r")
+            resultFile: "/r", progressFile: "/o/t.1.progress")
         let variables = inputs.environment(of: [("A", "0"), ("CUDA_VISIBLE_DEVICES", "1")], marker: "/o")
         #expect(variables["A"] == "1")
         #expect(variables["CUDA_VISIBLE_DEVICES"] == "1")
@@ -90,7 +91,8 @@ import Testing
     @Test func `a config too long for a variable is left to the config file`() throws {
         let config = try StrictJSON(object: Array(#"{"a":"\#(String(repeating: "x", count: 131_072))"}"#.utf8))
         let inputs = ProgramInputs(
-            task: benchTask(), config: config, outputDirectory: "out", configFile: "/c", resultFile: "/r")
+            task: benchTask(), config: config, outputDirectory: "out", configFile: "/c", resultFile: "/r",
+            progressFile: "/o/t.1.progress")
         #expect(inputs.environment(of: [], marker: "/o")["MANAGER_CONFIG"] == .some(nil))
     }
 }

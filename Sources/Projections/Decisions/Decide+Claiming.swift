@@ -14,6 +14,9 @@ extension ManagerState {
         public var heartbeatSeconds: Double?
         /// The machine's name.
         public var host: String?
+        /// A task that this worker has failed after this moment is passed over: another worker may have it first. Nil:
+        /// none is.
+        public var passesOwnFailuresAfter: LogTime?
 
         /// Makes one from its parts.
         public init(worker: String, count: Int = 1) {
@@ -47,11 +50,18 @@ extension ManagerState {
     }
 
     /// The tasks that a claim gets: takes them from the order of claims; the events must be applied.
-    /// Empty when nothing can be claimed.
-    public mutating func decideClaim(_ request: ClaimRequest) -> (events: [Event], tasks: [ClaimedTask]) {
+    /// Empty when nothing can be claimed; `passedOver`: how many it could have had but for its own failures.
+    public mutating func decideClaim(
+        _ request: ClaimRequest
+    ) -> (events: [Event], tasks: [ClaimedTask], passedOver: Int) {
         var events: [Event] = []
         var claimed: [ClaimedTask] = []
+        var passedOver: [Int] = []
         while claimed.count < request.count, let number = takeClaimable() {
+            if passedOver.count < Self.mostPassedOver, isPassedOver(number, by: request) {
+                passedOver.append(number)
+                continue
+            }
             let attempt = tasks[number].attempt &+ 1
             let task = claimedTask(number, attempt: attempt)
             var assignment = Event.Assignment(task: task.id, worker: request.worker, attempt: attempt)
@@ -61,7 +71,43 @@ extension ManagerState {
             events.append(.assigned(assignment))
             claimed.append(task)
         }
-        return (events, claimed)
+        for number in passedOver { claimOrder.add(number, of: tasks[number], gate: gate(number)) }
+        return (events, claimed, passedOver.count)
+    }
+
+    /// So many tasks are passed over by one claim at most: its cost is bounded.
+    private static let mostPassedOver = 100
+
+    private func isPassedOver(_ number: Int, by request: ClaimRequest) -> Bool {
+        guard let moment = request.passesOwnFailuresAfter, tasks[number].endedAttempts != TaskRecord.none else {
+            return false
+        }
+        let last = attempts[Int(tasks[number].endedAttempts)]
+        return last.outcome == .failed && last.endedAt > moment.microseconds && last.worker != TaskRecord.none
+            && workerNames.text(Int(last.worker)) == request.worker
+    }
+
+    /// How many attempts of a worker have failed in a row; 0 for one that has never come.
+    public func failuresInRow(of worker: String) -> Int64 {
+        workerNames.number(of: worker).map { workers[$0].failuresInRow } ?? 0
+    }
+
+    /// The workers whose last so many attempts, or more, have failed; none for 0.
+    public func workers(failedInRow count: Int) -> Set<String> {
+        guard count > 0 else { return [] }
+        let failing = workers.indices.filter { workers[$0].failuresInRow >= Int64(count) }
+        return Set(failing.map { workerNames.text($0) })
+    }
+
+    /// The event by which a worker gets work again; none where nothing keeps it. Throws 404 for an unknown one.
+    public func decideRelease(worker: String) throws(Rejection) -> [Event] {
+        guard let number = workerNames.number(of: worker) else {
+            throw Rejection(.unknownTask, "there is no worker \(worker)")
+        }
+        guard workers[number].failuresInRow > 0 else { return [] }
+        var name: [UInt8] = []
+        appendJSONString(worker, to: &name)
+        return [.note(type: Event.workerReleased, members: [("worker", name)])]
     }
 
     /// Whether a pending task could be claimed now, without taking it.
@@ -162,7 +208,9 @@ extension ManagerState {
     }
 
     /// The events of one loss: `requeued`, and `held` where it is one too many in a row.
-    func loss(_ number: Int, _ reason: RequeueReason, poisonAfter: Int, silence: Event.Silence? = nil) -> [Event] {
+    func loss(
+        _ number: Int, _ reason: RequeueReason, _ silence: Event.Silence? = nil, poisonAfter: Int
+    ) -> [Event] {
         let id = ids.text(number)
         var events: [Event] = [.requeued(task: id, reason: reason, silence: silence)]
         if poisonAfter > 0, Int(losses[UInt32(number)] ?? 0) + 1 >= poisonAfter {
@@ -175,6 +223,8 @@ extension ManagerState {
     public struct RunningAttempt: Sendable, Equatable {
         /// The task's id.
         public var task: String
+        /// Its phase.
+        public var phase: String
         /// The worker's name; nil where there is none.
         public var worker: String?
         /// The attempt's number; 0: never assigned.
@@ -193,7 +243,7 @@ extension ManagerState {
             let task = tasks[number]
             running.append(
                 RunningAttempt(
-                    task: ids.text(number),
+                    task: ids.text(number), phase: phaseNames.text(Int(phase(of: number))),
                     worker: task.worker == TaskRecord.none ? nil : workerNames.text(Int(task.worker)),
                     attempt: task.attempt, assignedAt: LogTime(microseconds: task.assignedAt),
                     heartbeatSeconds: task.heartbeat == TaskRecord.none ? nil : Double(words.text(Int(task.heartbeat))))
@@ -202,12 +252,11 @@ extension ManagerState {
         return running
     }
 
-    /// The events that requeue a running attempt that was lost; none where it is not running any more. `silence`: of a
-    /// stale one, how long it gave no sign.
+    /// The events that requeue a running attempt that was lost; none where it is not running any more.
     public func decideLoss(
-        _ task: String, attempt: UInt32, _ reason: RequeueReason, poisonAfter: Int, silence: Event.Silence? = nil
+        _ task: String, attempt: UInt32, _ reason: RequeueReason, _ silence: Event.Silence? = nil, poisonAfter: Int
     ) -> [Event] {
         guard let number = taskNumber(task), isRunning(number, attempt) else { return [] }
-        return loss(number, reason, poisonAfter: poisonAfter, silence: silence)
+        return loss(number, reason, silence, poisonAfter: poisonAfter)
     }
 }

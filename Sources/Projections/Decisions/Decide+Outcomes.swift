@@ -129,7 +129,12 @@ extension ManagerState {
         let (number, _, attempt) = try resolve(task, speaker)
         if isRunning(number, attempt) { return (attempt, false) }
         if tasks[number].status == .cancelled, tasks[number].attempt == attempt { return (attempt, true) }
-        throw notRunning(task, attempt, tasks[number])
+        var refusal = notRunning(task, attempt, tasks[number])
+        if tasks[number].status == .pending, tasks[number].attempt == attempt {
+            let last = endedAttempts(tasks[number]).last
+            refusal.isUnclaimedLoss = last.map { $0.outcome == .stale || $0.outcome == .workerLost } ?? false
+        }
+        throw refusal
     }
 
     private func notRunning(_ task: String, _ attempt: UInt32, _ record: TaskRecord) -> Rejection {

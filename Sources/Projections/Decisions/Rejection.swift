@@ -20,6 +20,9 @@ public struct Rejection: Error, Sendable, Equatable, CustomStringConvertible {
     public let code: Code
     /// A sentence: what, where, what to do.
     public let detail: String
+    /// True for a heartbeat of an attempt that was lost, while nobody else has claimed its task: its program may go on,
+    /// for its completion would still be taken.
+    public internal(set) var isUnclaimedLoss = false
 
     /// Makes a refusal.
     public init(_ code: Code, _ detail: String) {

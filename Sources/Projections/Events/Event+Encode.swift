@@ -30,8 +30,10 @@ extension Event {
         case .requeued(let task, let reason, let silence):
             Self.open("requeued", task, &out)
             Self.string("reason", reason.word, &out)
-            Self.number("silent_s", silence.map { ($0.seconds * 10).rounded() / 10 }, &out)
-            Self.number("limit_s", silence?.limitSeconds, &out)
+            guard let silence else { break }
+            Self.number("silent_s", (silence.seconds * 10).rounded() / 10, &out)
+            Self.number("limit_s", (silence.limitSeconds * 10).rounded() / 10, &out)
+            Self.string("limit", silence.rule.rawValue, &out)
         case .cancelled(let task, let reason):
             Self.open("cancelled", task, &out)
             Self.string("reason", reason, &out)

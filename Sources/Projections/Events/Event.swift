@@ -8,6 +8,7 @@ public enum Event: Sendable, Equatable {
     case assigned(Assignment)
     case completed(Completion)
     case failed(Failure)
+    /// `silence`: how it was told that the attempt is lost, where a limit of time told it.
     case requeued(task: String, reason: RequeueReason, silence: Silence? = nil)
     case cancelled(task: String, reason: String?)
     case held(task: String, reason: String?)
@@ -19,6 +20,9 @@ public enum Event: Sendable, Equatable {
     /// Something that a fold may skip: its type and its members as JSON, each with its key.
     case note(type: String, members: [(key: String, json: [UInt8])])
 
+    /// The type of the note by which an operator releases a worker that had failed too often in a row.
+    public static let workerReleased = "worker_released"
+
     /// Equal when they say the same.
     public static func == (left: Event, right: Event) -> Bool {
         var a: [UInt8] = []
@@ -26,6 +30,33 @@ public enum Event: Sendable, Equatable {
         left.encode(actor: nil, to: &a)
         right.encode(actor: nil, to: &b)
         return a == b
+    }
+
+    /// A silence that was too long.
+    public struct Silence: Sendable, Equatable {
+        /// Which limit was passed.
+        public enum Rule: String, Sendable {
+            /// `--stale-after`.
+            case staleAfter = "stale_after"
+            /// `--worker-timeout`: for workers that announced heartbeats.
+            case workerTimeout = "worker_timeout"
+            /// `--stale-factor`: a multiple of the phase's median run.
+            case phaseMedian = "phase_median"
+        }
+
+        /// Seconds since the attempt's last sign.
+        public var seconds: Double
+        /// The limit, in seconds.
+        public var limitSeconds: Double
+        /// Which limit it was.
+        public var rule: Rule
+
+        /// Makes one from its parts.
+        public init(seconds: Double, limitSeconds: Double, rule: Rule) {
+            self.seconds = seconds
+            self.limitSeconds = limitSeconds
+            self.rule = rule
+        }
     }
 
     /// A task given to a worker.
@@ -50,20 +81,6 @@ public enum Event: Sendable, Equatable {
             self.task = task
             self.worker = worker
             self.attempt = attempt
-        }
-    }
-
-    /// How long a stale attempt had given no sign, and how long it may; for people, a fold needs neither.
-    public struct Silence: Sendable, Equatable {
-        /// Seconds since its assignment or its last heartbeat.
-        public var seconds: Double
-        /// `--stale-after`, in seconds.
-        public var limitSeconds: Double
-
-        /// Makes one from its parts.
-        public init(seconds: Double, limitSeconds: Double) {
-            self.seconds = seconds
-            self.limitSeconds = limitSeconds
         }
     }
 

@@ -143,6 +143,7 @@ private struct StoryMembers {
     init(_ body: UnsafeBufferPointer<UInt8>) {
         let object = [123] + Array(body) + [125]
         var (via, silent, limit): (String?, Double?, Double?) = (nil, nil, nil)
+        var rule = Event.Silence.Rule.staleAfter
         object.withUnsafeBufferPointer { buffer in
             var reader = JSONReader(buffer, formOnly: true)
             do throws(JSONError) {
@@ -151,12 +152,13 @@ private struct StoryMembers {
                     case "via": via = try reader.string()
                     case "silent_s": silent = try reader.double()
                     case "limit_s": limit = try reader.double()
+                    case "limit": rule = Event.Silence.Rule(rawValue: try reader.string()) ?? rule
                     default: try reader.skip()
                     }
                 }
             } catch { return }  // members of another form than ours: what was read so far is shown
         }
         self.via = via
-        if let silent, let limit { silence = Event.Silence(seconds: silent, limitSeconds: limit) }
+        if let silent, let limit { silence = Event.Silence(seconds: silent, limitSeconds: limit, rule: rule) }
     }
 }

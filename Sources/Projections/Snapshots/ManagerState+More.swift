@@ -50,6 +50,9 @@ extension ManagerState {
             out.append(contentsOf: "{\"worker\":".utf8)
             workerNames.with(number) { appendJSONString($0, to: &out) }
             out.append(contentsOf: ",\"first_us\":\(worker.firstEvent),\"last_us\":\(worker.lastEvent)".utf8)
+            if worker.failuresInRow > 0 {
+                out.append(contentsOf: ",\"failures_in_row\":\(worker.failuresInRow)".utf8)
+            }
             appendList("holding", worker.holding, &out) { $1.append(contentsOf: "\($0)".utf8) }
             appendList("runs", worker.runs.sorted { $0.phase < $1.phase }, &out) { run, out in
                 let r = run.statistics

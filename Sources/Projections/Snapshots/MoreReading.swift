@@ -11,6 +11,7 @@ struct MoreReading {
         var name = ""
         var first: Int64 = 0
         var last: Int64 = 0
+        var failuresInRow: Int64 = 0
         var holding: [UInt32] = []
         var runs: [(phase: UInt32, statistics: RunStatistics)] = []
     }
@@ -70,7 +71,8 @@ struct MoreReading {
             _ = name.withUTF8 { state.workerNames.intern($0) }
             state.workers.append(
                 WorkerRecord(
-                    firstEvent: worker.first, lastEvent: worker.last, holding: worker.holding, runs: worker.runs))
+                    firstEvent: worker.first, lastEvent: worker.last, failuresInRow: worker.failuresInRow,
+                    holding: worker.holding, runs: worker.runs))
         }
         for template in templates {
             var phase = template.phase
@@ -151,6 +153,7 @@ struct MoreReading {
             case "worker": worker.name = try reader.string()
             case "first_us": worker.first = try reader.integer()
             case "last_us": worker.last = try reader.integer()
+            case "failures_in_row": worker.failuresInRow = try reader.integer()
             case "holding":
                 try reader.array { reader throws(JSONError) in
                     worker.holding.append(UInt32(clamping: try reader.integer()))

@@ -19,7 +19,7 @@ extension ManagerState {
         case .added: add(event, now)
         case .started: applyStart(event, position, now)
         case .csvRead: noteFileRead(event)
-        case .note: return
+        case .note: if event.type.elementsEqual(Event.workerReleased.utf8) { releaseWorker(event) }
         default:
             guard let number = ids.number(of: event.task) else { return }
             applyToTask(number, event, now)
@@ -115,6 +115,7 @@ extension ManagerState {
         let worker = event.worker.map { self.worker($0, now) } ?? TaskRecord.none
         if worker != TaskRecord.none {
             record(number, worker: worker, now, isRunning: isRunning(number, event.attempt)) { $0.completed += 1 }
+            workers[Int(worker)].failuresInRow = 0
         }
         letGo(number)
         forgiveLosses(number)
@@ -132,6 +133,7 @@ extension ManagerState {
         let worker = event.worker.map { self.worker($0, now) } ?? TaskRecord.none
         if worker != TaskRecord.none {
             record(number, worker: worker, now, isRunning: isRunning(number, event.attempt)) { $0.failed += 1 }
+            workers[Int(worker)].failuresInRow += 1
         }
         endRunning(number, .failed, now)
         forgiveLosses(number)
@@ -166,6 +168,11 @@ extension ManagerState {
         tasks[number].finishedAt = TaskRecord.never
         tasks[number].reason = TaskRecord.none
         move(number, to: .pending)
+    }
+
+    private mutating func releaseWorker(_ event: EventView) {
+        guard let name = event.worker, let number = workerNames.number(of: name) else { return }
+        workers[number].failuresInRow = 0
     }
 
     private mutating func noteFileRead(_ event: EventView) {

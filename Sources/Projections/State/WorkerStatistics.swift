@@ -43,6 +43,19 @@ struct DurationHistogram: Sendable, Equatable {
         }
     }
 
+    /// How many durations there are.
+    var total: Int64 { counts.reduce(0) { $0 + $1.count } }
+
+    /// Without those of another one that were added to this one.
+    func subtracting(_ other: DurationHistogram) -> DurationHistogram {
+        var rest = self
+        for (bucket, count) in other.counts {
+            if let at = rest.counts.firstIndex(where: { $0.bucket == bucket }) { rest.counts[at].count -= count }
+        }
+        rest.counts.removeAll { $0.count <= 0 }
+        return rest
+    }
+
     /// The duration that the given share of all stays below, in seconds; nil where there are none.
     func quantile(_ share: Double) -> Double? {
         let total = counts.reduce(0) { $0 + $1.count }
@@ -76,6 +89,8 @@ struct DurationHistogram: Sendable, Equatable {
 struct WorkerRecord: Sendable {
     var firstEvent: Int64
     var lastEvent: Int64
+    /// Attempts that failed since the last one that completed, and since an operator released it.
+    var failuresInRow: Int64 = 0
     /// The tasks that are assigned to it, in the order of assignment.
     var holding: [UInt32] = []
     /// By phase, in the order in which they first came: few, so that looking through them is faster than hashing.

@@ -55,6 +55,9 @@ protocol TaskActor: Sendable {
     /// Does something to tasks; how many change.
     func operate(_ request: OperationRequest) async throws -> Int
 
+    /// Gives a worker tasks again; whether anything had kept it from them.
+    func releaseWorker(_ worker: String) async throws -> Bool
+
     /// Lets go of what it holds. Nothing may be asked afterwards.
     func close() async throws
 }
@@ -89,6 +92,12 @@ struct RemoteActor: TaskActor {
         let repeating: ManagerClient.Repeating = request.operation == .requeue ? .never : .harmless
         return try answerNumber(
             "count", in: try await client.ask(.POST, "/operations", body: request.body(), repeating: repeating))
+    }
+
+    func releaseWorker(_ worker: String) async throws -> Bool {
+        let name = worker.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? worker
+        let answer = try await client.ask(.POST, "/workers/\(name)/release", body: [])
+        return String(decoding: answer, as: UTF8.self).contains("true")
     }
 
     func close() async throws {}

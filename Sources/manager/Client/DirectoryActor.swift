@@ -88,6 +88,10 @@ final class DirectoryActor: TaskActor {
         }
     }
 
+    func releaseWorker(_ worker: String) async throws -> Bool {
+        try await processor.settled { () throws(Rejection) in try processor.releaseWorker(worker, actor: actor) }
+    }
+
     func close() async throws {
         try await onThread(named: "shutdown") { [self] in
             Result {

@@ -82,11 +82,19 @@ struct TCPPort: WorkerPort {
     }
 
     func heartbeat(worker: String, attempts: [AttemptReference], wait: Duration) async -> [HeartbeatAnswer] {
+        await heartbeat(worker: worker, attempts: attempts, progress: nil, wait: wait)
+    }
+
+    func heartbeat(
+        worker: String, attempts: [AttemptReference], progress: Double?, wait: Duration
+    ) async -> [HeartbeatAnswer] {
         var line = WorkerLine("heartbeat", worker: worker)
         var items: [UInt8] = [91]
         for (index, attempt) in attempts.enumerated() {
             if index > 0 { items.append(44) }
-            items += WorkerLine.item(attempt.task, attempt.attempt).bytes
+            var item = WorkerLine.item(attempt.task, attempt.attempt)
+            if let progress { item.number("progress", progress) }
+            items += item.bytes
         }
         line.json("items", items + [93])
         line.number("wait_s", min(60, wait.seconds))

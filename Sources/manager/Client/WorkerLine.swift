@@ -67,6 +67,7 @@ struct WorkerLine: Sendable {
         var isDuplicate = false
         var isLate = false
         var cancels = false
+        var isUnclaimed = false
         var error: String?
         var status: Int64 = 0
 
@@ -77,7 +78,7 @@ struct WorkerLine: Sendable {
         }
 
         /// For a heartbeat.
-        var heartbeat: HeartbeatAnswer { cancels || error != nil ? .stop : .goOn }
+        var heartbeat: HeartbeatAnswer { cancels || (error != nil && !isUnclaimed) ? .stop : .goOn }
     }
 
     /// The error that an answer tells; nil where it tells none.
@@ -88,7 +89,7 @@ struct WorkerLine: Sendable {
 
     /// The items of a `done`; none for other good answers.
     static func items(_ answer: [UInt8]) -> Result<[ItemAnswer], Problem> {
-        read(answer) { key, reader, items throws(JSONError) in
+        read(answer) { key, reader, items, _ throws(JSONError) in
             guard key == "items" else { return false }
             var list: [ItemAnswer] = []
             try reader.array { reader throws(JSONError) in list.append(try item(&reader)) }
@@ -97,9 +98,16 @@ struct WorkerLine: Sendable {
         }
     }
 
-    /// The tasks of a `tasks`.
+    /// The tasks of a `tasks`. A problem, too, where this worker gets none because of its failures.
     static func tasks(_ answer: [UInt8]) -> Result<[ClaimedTask], Problem> {
-        read(answer) { key, reader, tasks throws(JSONError) in
+        read(answer) { key, reader, tasks, problem throws(JSONError) in
+            if key == "quarantined" {
+                guard try reader.bool() else { return true }
+                problem =
+                    "this worker is in quarantine, for too many of its attempts have failed in a row: "
+                    + "see why, then 'manager workers --release NAME'"
+                return true
+            }
             guard key == "tasks" else { return false }
             var list: [ClaimedTask] = []
             try reader.array { reader throws(JSONError) in list.append(try task(&reader)) }
@@ -109,7 +117,8 @@ struct WorkerLine: Sendable {
     }
 
     private static func read<Element>(
-        _ answer: [UInt8], _ take: (String, inout JSONReader, inout [Element]) throws(JSONError) -> Bool
+        _ answer: [UInt8],
+        _ take: (String, inout JSONReader, inout [Element], inout String?) throws(JSONError) -> Bool
     ) -> Result<[Element], Problem> {
         answer.withUnsafeBufferPointer { bytes in
             var elements: [Element] = []
@@ -117,7 +126,7 @@ struct WorkerLine: Sendable {
             do throws(JSONError) {
                 var reader = JSONReader(bytes)
                 try reader.object { key, reader throws(JSONError) in
-                    if try take(key, &reader, &elements) { return }
+                    if try take(key, &reader, &elements, &error) { return }
                     if key == "error" { error = try reader.string() } else { try reader.skip() }
                 }
             } catch { return .failure(Problem(description: "the manager's answer cannot be read: \(error)")) }
@@ -133,6 +142,7 @@ struct WorkerLine: Sendable {
             case "duplicate": item.isDuplicate = try reader.bool()
             case "late": item.isLate = try reader.bool()
             case "cancel": item.cancels = try reader.bool()
+            case "unclaimed": item.isUnclaimed = try reader.bool()
             case "error": item.error = try reader.string()
             case "status": item.status = try reader.integer()
             default: try reader.skip()

@@ -18,6 +18,12 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "The workers' TCP address.") var workerListen = "127.0.0.1:5000"
     @Option(help: "How often the state is saved.") var snapshotEvery = "50s"
     @Option(help: "When a silent attempt is given to another worker.") var staleAfter = "2h"
+    @Option(help: "When a worker that announced heartbeats is lost; 0: never (default: after three, at least 1m).")
+    var workerTimeout: String?
+    @Option(help: "Attempts without heartbeats are stale after so many median runs of their phase (at least 1m).")
+    var staleFactor: Double?
+    @Option(help: "Failures in a row after which a worker gets no more tasks until it is released; 0: never.")
+    var quarantineAfter = 0
     @Option(help: "The size at which a journal segment is sealed.") var segmentBytes = "64MiB"
     @Option(help: "Losses in a row after which a task is held; 0: never.") var poisonAfter = 5
     @Option(help: "How often the state is backed up into backups/.") var backupEvery = "10m"
@@ -40,7 +46,8 @@ struct ServeCommand: AsyncParsableCommand {
             do {
                 options.segmentBytes = try MomentText.sizeBytes(segmentBytes)
                 options.snapshotEvery = try MomentText.duration(snapshotEvery)
-                options.staleAfter = try MomentText.duration(staleAfter)
+                options.silence.staleAfter = try MomentText.duration(staleAfter)
+                options.silence.workerTimeout = try workerTimeout.map { try MomentText.duration($0) }
                 options.backupEvery = try MomentText.duration(backupEvery)
                 options.csvEvery = try MomentText.duration(csvEvery)
             } catch { throw ValidationError("\(error)") }
@@ -49,6 +56,12 @@ struct ServeCommand: AsyncParsableCommand {
             }
             if poisonAfter < 0 { throw ValidationError("--poison-after \(poisonAfter) is negative") }
             if keepBackups < 1 { throw ValidationError("--keep-backups \(keepBackups) is less than 1") }
+            if let staleFactor, !(staleFactor >= 1 && staleFactor <= 1e6) {
+                throw ValidationError("--stale-factor \(staleFactor) is not between 1 and 1000000")
+            }
+            if quarantineAfter < 0 { throw ValidationError("--quarantine-after \(quarantineAfter) is negative") }
+            options.silence.medianFactor = staleFactor
+            options.quarantineAfter = quarantineAfter
             options.poisonAfter = poisonAfter
             options.keepBackups = keepBackups
             options.acceptsClock = acceptClock

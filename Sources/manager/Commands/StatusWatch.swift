@@ -5,10 +5,13 @@ import Projections
 struct StatusWatch {
     private var fold: JournalFold
     private let json: Bool
+    private let data: DataDirectory
+    private let live = LivePoll()
 
     init(_ data: DataDirectory, json: Bool) throws(JournalError) {
         fold = try JournalFold(data)
         self.json = json
+        self.data = data
     }
 
     /// Goes on until interrupted.
@@ -20,6 +23,7 @@ struct StatusWatch {
             if json || Terminal.width == nil {
                 if shown != fold.state.position { showLine(fold.state) }
             } else {
+                live.refresh(data)
                 drawnLines = redraw(fold.state, over: drawnLines)
             }
             shown = fold.state.position
@@ -36,12 +40,14 @@ struct StatusWatch {
     /// Writes over the lines of the last table; returns how many it has now.
     private func redraw(_ state: ManagerState, over lines: Int) -> Int {
         let width = Terminal.width ?? 80
-        let table = StatusTable.text(StatusSummary(state), width: width, hasColours: Terminal.hasColours)
+        let running = RunningLines.text(state, live.newest, width: width)
+        let summary = StatusSummary(state)
+        let table = StatusTable.text(summary, width: width, hasColours: Terminal.hasColours) + running
         // Up, then clear to the end of the screen.
         let home = lines > 0 ? "\u{1B}[\(lines)A\u{1B}[J" : ""
         Terminal.write(home + table)
         // A line that is wider than the terminal takes several of its lines; colours take no room.
-        let plain = StatusTable.text(StatusSummary(state), width: width)
+        let plain = StatusTable.text(summary, width: width) + running
         return plain.split(separator: "\n", omittingEmptySubsequences: false).dropLast().reduce(0) {
             $0 + max(1, ($1.count + width - 1) / width)
         }

@@ -43,6 +43,9 @@ struct MomentOptions: ParsableArguments {
     @Option(help: "As of exactly this event.")
     var seq: String?
 
+    /// True where no moment was named.
+    var isNow: Bool { at == nil && seq == nil }
+
     /// The moment that is asked for; `now` where none is.
     func moment() throws -> Moment {
         do { return try MomentText.moment(at: at, seq: seq) } catch { throw ValidationError("\(error)") }

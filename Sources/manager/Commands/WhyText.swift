@@ -79,7 +79,9 @@ struct WhyText {
         case "stale":
             let silence = step.silence.map { " (\(Self.silence($0)))" } ?? ran(step)
             return "\(attempt(step)) went stale\(silence)"
-        case "worker_lost": return "\(attempt(step)) was lost with its worker\(ran(step))"
+        case "worker_lost":
+            let silence = step.silence.map { " (\(Self.silence($0)))" } ?? ran(step)
+            return "\(attempt(step)) was lost with its worker\(silence)"
         case "returned": return "\(attempt(step)) was given back\(ran(step))"
         case "operator": return "an operator asked for it"
         case let other: return other ?? "of no named reason"
@@ -124,7 +126,13 @@ struct WhyText {
 
     /// `2.0 h without a sign, limit 2 h`.
     static func silence(_ silence: Event.Silence) -> String {
-        "\(EventPainter.duration(silence.seconds)) without a sign, limit \(limit(silence.limitSeconds))"
+        let rule =
+            switch silence.rule {
+            case .staleAfter: ""
+            case .workerTimeout: " of --worker-timeout"
+            case .phaseMedian: " of --stale-factor times the phase's median run"
+            }
+        return "\(EventPainter.duration(silence.seconds)) without a sign, limit \(limit(silence.limitSeconds))\(rule)"
     }
 
     private static func limit(_ seconds: Double) -> String {

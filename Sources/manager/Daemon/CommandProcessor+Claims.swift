@@ -40,6 +40,9 @@ extension CommandProcessor {
         let claim = core.withLock { core -> Claim in
             do throws(Rejection) {
                 try admit(bytes: 512 * request.count, core)
+                var request = request
+                core.seen[request.worker] = clock.steady()
+                if waits != nil { request.passesOwnFailuresAfter = elsewhereFirst(request.worker, core) }
                 let tasks = takeTasks(request, actor, losing, &core, willCommit)
                 if tasks.isEmpty, let waits {
                     let id = core.nextWaiter
@@ -64,7 +67,8 @@ extension CommandProcessor {
             signs[AttemptReference(task: $0, attempt: $1)] != nil
         }
         guard lost.isEmpty else { return takeAfterLoss(lost, request, actor, &core, willCommit) }
-        let (events, tasks) = core.state.decideClaim(request)
+        guard !isQuarantined(request.worker, core) else { return [] }
+        let (events, tasks, _) = core.state.decideClaim(request)
         guard !events.isEmpty else { return [] }
         _ = commit(events, actor: actor, &core, willCommit: willCommit)
         note(tasks, &core)
@@ -86,10 +90,12 @@ extension CommandProcessor {
                 } catch { preconditionFailure("an event of our own cannot be read: \(error)") }
             }
         }
-        let (events, tasks) = trial.decideClaim(request)
+        var (events, tasks): ([Event], [ManagerState.ClaimedTask]) = ([], [])
+        if !isQuarantined(request.worker, core) { (events, tasks, _) = trial.decideClaim(request) }
         _ = commit(lost + events, actor: actor, &core, willCommit: willCommit)
         note(tasks, &core)
         serveWaiters(&core)
+        answerHeartbeats(&core)
         return tasks
     }
 
@@ -100,11 +106,23 @@ extension CommandProcessor {
 
     /// Gives tasks to claims that wait, first come first served. Whenever tasks may have become pending.
     func serveWaiters(_ core: inout Core) {
-        while !core.waiters.isEmpty, core.state.counts[.pending] > 0 {
-            let waiter = core.waiters[0]
-            let (events, tasks) = core.state.decideClaim(waiter.request)
-            guard !events.isEmpty else { return }
-            core.waiters.removeFirst()
+        var index = 0
+        while index < core.waiters.count, core.state.counts[.pending] > 0 {
+            let waiter = core.waiters[index]
+            guard !isQuarantined(waiter.request.worker, core) else {
+                index += 1
+                continue
+            }
+            var request = waiter.request
+            request.passesOwnFailuresAfter = elsewhereFirst(request.worker, core)
+            let (events, tasks, passedOver) = core.state.decideClaim(request)
+            guard !events.isEmpty else {
+                // Nothing for anybody, or only what this one has failed: the next may have it.
+                guard passedOver > 0 else { return }
+                index += 1
+                continue
+            }
+            core.waiters.remove(at: index)
             let position = commit(events, actor: waiter.actor, &core)
             note(tasks, &core)
             waiter.answer(tasks, position)
@@ -152,6 +170,23 @@ extension CommandProcessor {
             }
             return Decided(answer: answers, position: core.state.position)
         }
+    }
+
+    /// Notes how far a running attempt says it is; anything outside 0…1 is no answer.
+    func noteProgress(_ attempt: AttemptReference, _ progress: Double) {
+        guard progress >= 0, progress <= 1 else { return }
+        core.withLock { core in
+            guard core.signs[attempt] != nil else { return }
+            core.progress[attempt] = progress
+        }
+    }
+
+    /// Forgets what was heard of attempts that do not run any more. The caller holds the core.
+    func forgetEnded(but running: [ManagerState.RunningAttempt], _ core: inout Core) {
+        guard core.signs.count > running.count || core.progress.count > running.count else { return }
+        let kept = Set(running.map { AttemptReference(task: $0.task, attempt: $0.attempt) })
+        core.signs = core.signs.filter { kept.contains($0.key) }
+        core.progress = core.progress.filter { kept.contains($0.key) }
     }
 
     /// Calls `answer` when one of the attempts is to stop; the caller sees to the time limit by `stopWaiting`.

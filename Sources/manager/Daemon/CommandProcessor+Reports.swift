@@ -79,7 +79,9 @@ extension CommandProcessor {
         for event in events {
             switch event {
             case .completed(let done): core.signs[AttemptReference(task: done.task, attempt: done.attempt)] = nil
-            case .failed(let done): core.signs[AttemptReference(task: done.task, attempt: done.attempt)] = nil
+            case .failed(let done):
+                core.signs[AttemptReference(task: done.task, attempt: done.attempt)] = nil
+                core.newestFailure = clock.steady()
             default: continue
             }
         }

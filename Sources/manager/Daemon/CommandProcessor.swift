@@ -21,6 +21,11 @@ final class CommandProcessor: Sendable {
         /// When each running attempt was last heard of in this run of the manager.
         var signs: [AttemptReference: ContinuousClock.Instant] = [:]
         var heartbeats: [String: LogTime] = [:]
+        /// How far running attempts say they are, from 0 to 1.
+        var progress: [AttemptReference: Double] = [:]
+        /// When each worker last claimed, and when an attempt last failed, in this run.
+        var seen: [String: ContinuousClock.Instant] = [:]
+        var newestFailure: ContinuousClock.Instant?
         var waiters: [ClaimWaiter] = []
         var nextWaiter: UInt64 = 1
         var heartbeatWaiters: [HeartbeatWaiter] = []
@@ -33,6 +38,8 @@ final class CommandProcessor: Sendable {
     let publisher: Publisher
     let results: ResultWriter
     let poisonAfter: Int
+    /// Failures in a row after which a worker gets no more tasks; 0: never.
+    let quarantineAfter: Int
     let clock: ManagerClock
     let reopenings: ReopeningMarks
     /// Why nothing but reads may be asked of it; nil where everything may.
@@ -41,6 +48,7 @@ final class CommandProcessor: Sendable {
     /// Joins the parts; `state` is what the journal holds.
     init(
         state: ManagerState, writer: LogWriter, publisher: Publisher, results: ResultWriter, poisonAfter: Int,
+        quarantineAfter: Int = 0,
         clock: ManagerClock = .system, fileSystem: any FileSystem = LocalFileSystem(), readOnly: String? = nil
     ) {
         self.clock = clock
@@ -51,6 +59,7 @@ final class CommandProcessor: Sendable {
         self.publisher = publisher
         self.results = results
         self.poisonAfter = poisonAfter
+        self.quarantineAfter = quarantineAfter
     }
 
     // MARK: - Append and apply

@@ -118,11 +118,18 @@ struct InProcessPort: WorkerPort {
         return self.beat(worker, attempts)
     }
 
+    func heartbeat(
+        worker: String, attempts: [AttemptReference], progress: Double?, wait: Duration
+    ) async -> [HeartbeatAnswer] {
+        if let progress { for attempt in attempts { processor.noteProgress(attempt, progress) } }
+        return await heartbeat(worker: worker, attempts: attempts, wait: wait)
+    }
+
     private func beat(_ worker: String, _ attempts: [AttemptReference]) -> [HeartbeatAnswer] {
         processor.heartbeat(worker: worker, attempts.map { ($0.task, $0.attempt) }).answer.map { answer in
             switch answer {
             case .success(let cancel): cancel ? .stop : .goOn
-            case .failure: .stop
+            case .failure(let refused): refused.isUnclaimedLoss ? .goOn : .stop
             }
         }
     }

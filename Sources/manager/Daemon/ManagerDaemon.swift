@@ -15,7 +15,9 @@ final class ManagerDaemon: Sendable {
         var workers: Endpoint?
         var segmentBytes: Int64 = 64 << 20
         var snapshotEvery: Duration = .seconds(50)
-        var staleAfter: Duration = .seconds(7200)
+        var silence = SilenceLimits(staleAfter: .seconds(7200))
+        /// Failures in a row after which a worker gets no more tasks; 0: never.
+        var quarantineAfter = 0
         var poisonAfter = 5
         /// Nil: no backups.
         var backupEvery: Duration? = .seconds(600)
@@ -71,7 +73,7 @@ final class ManagerDaemon: Sendable {
         self.processor = processor
         self.snapshots = snapshots
         self.logger = logger
-        staleCheck = StaleCheck(processor, staleAfter: options.staleAfter)
+        staleCheck = StaleCheck(processor, limits: options.silence)
         reconciler = CSVReconciler(
             options.data, processor, patterns: options.results, every: options.csvEvery,
             warn: { logger.warning("\($0)") })
@@ -174,7 +176,7 @@ final class ManagerDaemon: Sendable {
             })
         let processor = CommandProcessor(
             state: loaded.state, writer: writer, publisher: publisher, results: results,
-            poisonAfter: options.poisonAfter)
+            poisonAfter: options.poisonAfter, quarantineAfter: options.quarantineAfter)
         return Parts(processor: processor, opened: loaded.opened, snapshotPosition: loaded.snapshotPosition)
     }
 
@@ -272,8 +274,10 @@ final class ManagerDaemon: Sendable {
         }
         while !stopped() {
             // A cancelled sleep is a stop that was asked for.
+            let before = ContinuousClock.now
             do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
             let now = ContinuousClock.now
+            if now - before > .seconds(10) { staleCheck.wasHeldUp() }
             if now >= nextStale {
                 nextStale = now + staleCheck.interval
                 staleCheck.run()

@@ -154,8 +154,3 @@ final class HTTPService: Sendable {
         return loaded
     }
 }
-
-extension CommandProcessor {
-    /// When each worker was last heard of by a heartbeat, in this run.
-    var heartbeats: [String: LogTime] { core.withLock { $0.heartbeats } }
-}

@@ -37,9 +37,9 @@ struct MomentRoutes: Sendable {
 
     private func workers(_ request: Request) async throws -> Response {
         let asked = try await AskedMoment(request, set)
-        // Heartbeats are known of now alone.
-        let heartbeats = asked.moment == .now ? asked.loaded.processor.heartbeats : [:]
-        return JSONAnswer.json(StatusJSON.workers(try await asked.state(), heartbeats: heartbeats))
+        // Heartbeats and progress are known of now alone.
+        let live = asked.moment == .now ? asked.loaded.processor.live : LiveWorkers()
+        return JSONAnswer.json(StatusJSON.workers(try await asked.state(), live: live))
     }
 }
 

@@ -14,6 +14,7 @@ struct OperationRoutes: Sendable {
             }
         }
         router.post("/api/v1/operations") { request, context in try await many(request, context) }
+        router.post("/api/v1/workers/{id}/release") { request, context in try await release(request, context) }
     }
 
     private func one(
@@ -37,6 +38,17 @@ struct OperationRoutes: Sendable {
             try processor.operate(operation, on: .ids([id]), priority: number, actor: actor)
         }
         return JSONAnswer.json(try await TaskAnswer.task(id, processor))
+    }
+
+    /// Gives a worker work again that had failed too often in a row.
+    private func release(_ request: Request, _ context: ManagerContext) async throws -> Response {
+        let processor = try set.ready().processor
+        let worker = try RouteSet.id(context)
+        let actor = RouteSet.actor(request, context)
+        let released = try await processor.settled { () throws(Rejection) in
+            try processor.releaseWorker(worker, actor: actor)
+        }
+        return JSONAnswer.json(Array("{\"released\":\(released)}".utf8))
     }
 
     private func many(_ request: Request, _ context: ManagerContext) async throws -> Response {

@@ -58,6 +58,9 @@ struct ReportRoutes: Sendable {
         var request = request
         let body = try Body(try await BodyRules.bytes(&request, context))
         let beat = processor.heartbeat(worker: body.speaker.worker, [(id, body.speaker.attempt)])
+        if let progress = body.progress, let attempt = body.speaker.attempt {
+            processor.noteProgress(AttemptReference(task: id, attempt: attempt), progress)
+        }
         await processor.publisher.durable(beat.position)
         let isToStop = try beat.answer.first?.get() ?? false
         return JSONAnswer.json(Array("{\"cancel\":\(isToStop)}".utf8))
@@ -68,6 +71,7 @@ struct ReportRoutes: Sendable {
         var speaker = ManagerState.Speaker(worker: nil)
         var result: [UInt8]?
         var error: String?
+        var progress: Double?
         var provenance = Event.Provenance()
 
         init(_ bytes: [UInt8]) throws {
@@ -99,6 +103,7 @@ struct ReportRoutes: Sendable {
                 try reader.compact(into: &raw)
                 result = raw
             case "error": error = try reader.string()
+            case "progress": progress = reader.takeNull() ? nil : try reader.double()
             case "host": provenance.host = reader.takeNull() ? nil : try reader.string()
             case "program": provenance.program = reader.takeNull() ? nil : try reader.string()
             case "exit_code": provenance.exitCode = reader.takeNull() ? nil : try reader.integer()

@@ -44,11 +44,12 @@ enum StatusJSON {
     }
 
     /// `[{"worker","state","task","attempt","last_seen",…}]`.
-    static func workers(_ state: ManagerState, heartbeats: [String: LogTime] = [:]) -> [UInt8] {
+    /// `live`: what a running manager knows beside the events; nothing for a verb on a directory.
+    static func workers(_ state: ManagerState, live: LiveWorkers = LiveWorkers()) -> [UInt8] {
         var out: [UInt8] = [91]
         for (index, worker) in state.workerSummaries.enumerated() {
             if index > 0 { out.append(44) }
-            let seen = max(worker.lastEvent, heartbeats[worker.name] ?? worker.lastEvent)
+            let seen = max(worker.lastEvent, live.heartbeats[worker.name] ?? worker.lastEvent)
             out.append(contentsOf: "{\"worker\":".utf8)
             appendJSONString(worker.name, to: &out)
             out.append(contentsOf: ",\"state\":\"\(worker.holding.isEmpty ? "idle" : "busy")\",\"task\":".utf8)
@@ -71,6 +72,18 @@ enum StatusJSON {
                 } else {
                     out.append(contentsOf: "null".utf8)
                 }
+            }
+            if let held = worker.holding.last,
+                let progress = live.progress[AttemptReference(task: held.task, attempt: held.attempt)]
+            {
+                out.append(contentsOf: ",\"progress\":".utf8)
+                appendJSONNumber(progress, to: &out)
+            }
+            out.append(contentsOf: ",\"failures_in_row\":\(worker.failuresInRow)".utf8)
+            let marks = worker.marks(quarantined: live.quarantined)
+            if !marks.isEmpty {
+                out.append(contentsOf: ",\"marks\":".utf8)
+                appendJSONStrings(marks, to: &out)
             }
             out.append(125)
         }

@@ -24,7 +24,7 @@ actor LocalWorker {
 
     private let settings: Settings
     private let port: any WorkerPort
-    private let runner: ProgramRunner
+    private let runner: any AttemptRunner
     private let outbox: Outbox
     private let courier: OutcomeCourier
     private let logger: Logger
@@ -38,7 +38,7 @@ actor LocalWorker {
     private var program: (control: ProgramControl, heartbeats: Task<Void, Never>)?
 
     /// Makes a slot. The outbox may be shared with other slots of the same process.
-    init(settings: Settings, port: any WorkerPort, runner: ProgramRunner, outbox: Outbox, logger: Logger) {
+    init(settings: Settings, port: any WorkerPort, runner: any AttemptRunner, outbox: Outbox, logger: Logger) {
         self.settings = settings
         self.port = port
         self.runner = runner
@@ -162,7 +162,8 @@ actor LocalWorker {
         while !Task.isCancelled {
             let next = clock.now + settings.heartbeat
             let answers = await port.heartbeat(
-                worker: settings.name, attempts: [reference], wait: settings.heartbeat)
+                worker: settings.name, attempts: [reference], progress: outbox.progress(of: reference),
+                wait: settings.heartbeat)
             if answers.first == .stop {
                 report.yield(.attemptLost(reference))
                 return

@@ -26,6 +26,8 @@ struct Outbox: Sendable {
         let config: String
         /// The result, for the program to write.
         let result: String
+        /// How far it is, for the program to write.
+        let progress: String
     }
 
     /// The directory's absolute path, without links: the mark that its programs carry.
@@ -47,6 +49,12 @@ struct Outbox: Sendable {
         case running = ".running.json"
         /// From the end to the manager's answer.
         case outcome = ".outcome.json"
+        /// What a keeper is to run; locked by it while it lives.
+        case order = ".order.json"
+        /// Which process the keeper is.
+        case keeper = ".keeper.json"
+        /// How far the program says it is.
+        case progress = ".progress"
     }
 
     /// The longest result file that is read; the result itself is bounded without its white space.
@@ -69,18 +77,21 @@ struct Outbox: Sendable {
 
     /// The files for an attempt's program.
     func files(of reference: AttemptReference) -> RunFiles {
-        RunFiles(config: path(of: reference, .config), result: path(of: reference, .result))
+        RunFiles(
+            config: path(of: reference, .config), result: path(of: reference, .result),
+            progress: path(of: reference, .progress))
     }
 
     /// Writes the config file, and removes a result that somebody left at its place.
     func prepare(_ files: RunFiles, config: [UInt8]) throws(FileError) {
         try removeIfPresent(files.result)
+        try removeIfPresent(files.progress)
         try write(config + [0x0A], to: files.config)
     }
 
     /// Notes a running child, durably.
-    func record(_ child: RunningChild) throws(FileError) {
-        try write(child.json, to: path(of: child.reference, .running))
+    func record(_ child: RunningChild, as suffix: Suffix = .running) throws(FileError) {
+        try write(child.json, to: path(of: child.reference, suffix))
     }
 
     /// What the program left in its result file.
@@ -109,7 +120,14 @@ struct Outbox: Sendable {
 
     /// Removes what the run of an attempt needed. Not synced: what comes back is removed by the next start.
     func removeRunFiles(of reference: AttemptReference) throws(FileError) {
-        for suffix in [Suffix.running, .result, .config] { try removeIfPresent(path(of: reference, suffix)) }
+        for suffix in [Suffix.running, .result, .config, .progress, .keeper, .order] {
+            try removeIfPresent(path(of: reference, suffix))
+        }
+    }
+
+    /// Removes what a keeper that was killed had not finished writing.
+    func removeTemporaryFiles(of reference: AttemptReference) throws(FileError) {
+        for suffix in Suffix.allCases { try removeIfPresent(path(of: reference, suffix) + ".tmp") }
     }
 
     /// The manager has the outcome, or will never take it: it is removed, durably, so that a later start cannot
@@ -124,7 +142,7 @@ struct Outbox: Sendable {
         do throws(FileError) { try fileSystem.remove(path) } catch  where error.isNotFound {}
     }
 
-    private func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+    func write(_ bytes: [UInt8], to path: String) throws(FileError) {
         var file = try AtomicFile(path, on: fileSystem)
         do throws(FileError) {
             try file.append(bytes)

@@ -2,13 +2,15 @@ import EventLog
 import Glibc
 
 /// What `Outbox.recover` found and did.
-struct OutboxRecovery: Sendable, Equatable {
+struct OutboxRecovery: Sendable {
     /// Outcomes that the manager may not have: to be delivered before anything is claimed.
     var outcomes: [KeptOutcome] = []
     /// The attempts whose programs nobody watched any more; their ends count for nothing.
     var abandoned: [RunningChild] = []
     /// The processes that were ended.
     var endedProcesses: Int = 0
+    /// Keepers that live: their programs go on, and are waited for.
+    var adopted: [Outbox.Adoptable] = []
     /// Records that could not be read: set aside as `NAME.damaged`, with the reason, for a warning.
     var damaged: [String] = []
 }
@@ -40,16 +42,40 @@ extension Outbox {
     /// it was started with our mark in its environment: so a reused pid is never touched, and a child that was
     /// started but not recorded yet is found. This process and those above it are left alone, whatever mark they
     /// carry. Outcomes stay on disk until they are delivered (`forget`).
-    func recover(grace: Duration = .seconds(10)) async throws(OutboxError) -> OutboxRecovery {
-        let read = await onThread(named: "outbox-read") { readRecords() }
+    ///
+    /// Keepers that live are left alone, with all that they watch, where `adopts` says so; else they are ended first.
+    func recover(
+        grace: Duration = .seconds(10), adopts: Bool = false
+    ) async throws(OutboxError) -> OutboxRecovery {
+        var living = try await onThread(named: "outbox-keepers") { keepersFound() }.outOfOutbox()
+        if !adopts {
+            await end(living)
+            living = []
+        }
+        let adopted = Set(living.map(\.reference))
+        let read = await onThread(named: "outbox-read") { readRecords(but: adopted) }
         var recovery = try read.outOfOutbox()
-        recovery.endedProcesses = try await endProcesses(recorded: recovery.abandoned, grace: grace)
-        let removed = await onThread(named: "outbox-clean") { removeLeftovers() }
+        recovery.adopted = living
+        recovery.endedProcesses = try await endProcesses(recorded: recovery.abandoned, but: adopted, grace: grace)
+        let removed = await onThread(named: "outbox-clean") { removeLeftovers(but: adopted) }
         try removed.outOfOutbox()
         return recovery
     }
 
-    private func readRecords() -> Result<OutboxRecovery, FileError> {
+    private func keepersFound() -> Result<[Adoptable], FileError> {
+        do throws(FileError) { return .success(try livingKeepers()) } catch { return .failure(error) }
+    }
+
+    /// Ends what runs of one attempt whose keeper was killed; the number of processes.
+    func endProcesses(of reference: AttemptReference) async throws(OutboxError) -> Int {
+        var recorded: [RunningChild] = []
+        do {
+            recorded.append(try RunningChild(json: try readWholeFile(path(of: reference, .running), on: fileSystem)))
+        } catch { recorded = [] }  // not recorded yet: the mark in its environment tells
+        return try await endProcesses(recorded: recorded, only: reference, grace: .seconds(10))
+    }
+
+    private func readRecords(but adopted: Set<AttemptReference>) -> Result<OutboxRecovery, FileError> {
         do throws(FileError) {
             var recovery = OutboxRecovery()
             for name in try fileSystem.list(directory) {
@@ -59,9 +85,11 @@ extension Outbox {
                 let bytes = try readWholeFile(path, on: fileSystem)
                 do throws(StrictJSON.Fault) {
                     if isRunning {
-                        recovery.abandoned.append(try RunningChild(json: bytes))
+                        let child = try RunningChild(json: bytes)
+                        if !adopted.contains(child.reference) { recovery.abandoned.append(child) }
                     } else {
-                        recovery.outcomes.append(try KeptOutcome(json: bytes))
+                        let outcome = try KeptOutcome(json: bytes)
+                        if !adopted.contains(outcome.reference) { recovery.outcomes.append(outcome) }
                     }
                 } catch {
                     try fileSystem.rename(path, to: path + ".damaged")
@@ -73,11 +101,14 @@ extension Outbox {
         } catch { return .failure(error) }
     }
 
-    private func removeLeftovers() -> Result<Void, FileError> {
+    private func removeLeftovers(but adopted: Set<AttemptReference>) -> Result<Void, FileError> {
+        let kept = adopted.map { "\($0.task).\($0.attempt)." }
         do throws(FileError) {
-            for name in try fileSystem.list(directory) {
+            for name in try fileSystem.list(directory) where !kept.contains(where: { name.hasPrefix($0) }) {
                 let isTemporary = Suffix.allCases.contains { name.hasSuffix($0.rawValue + ".tmp") }
-                let isOfARun = [Suffix.config, .result, .running].contains { name.hasSuffix($0.rawValue) }
+                let isOfARun = [Suffix.config, .result, .running, .progress, .keeper, .order].contains {
+                    name.hasSuffix($0.rawValue)
+                }
                 if isTemporary || isOfARun { try fileSystem.remove("\(directory)/\(name)") }
             }
             try fileSystem.syncDirectory(directory)
@@ -86,14 +117,19 @@ extension Outbox {
     }
 
     /// Ends every process of ours; the number of those found.
-    private func endProcesses(recorded: [RunningChild], grace: Duration) async throws(OutboxError) -> Int {
+    private func endProcesses(
+        recorded: [RunningChild], but adopted: Set<AttemptReference> = [], only: AttemptReference? = nil,
+        grace: Duration
+    ) async throws(OutboxError) -> Int {
         let clock = ContinuousClock()
         let start = clock.now
         var known: Set<ProcessTable.Entry> = []
         var signal = SIGTERM
         var kills = 0
         while true {
-            let found = await onThread(named: "outbox-search") { processesLeft(recorded: recorded) }
+            let found = await onThread(named: "outbox-search") {
+                processesLeft(recorded: recorded, but: adopted, only: only)
+            }
             let left = try found.outOfOutbox()
             if left.isEmpty { return known.count }
             // Each is told once to end, also those that were forked meanwhile; SIGKILL is sent again and again.
@@ -113,7 +149,9 @@ extension Outbox {
     }
 
     /// The living processes of ours, as far as the system tells.
-    private func processesLeft(recorded: [RunningChild]) -> Result<Set<ProcessTable.Entry>, FileError> {
+    private func processesLeft(
+        recorded: [RunningChild], but adopted: Set<AttemptReference>, only: AttemptReference?
+    ) -> Result<Set<ProcessTable.Entry>, FileError> {
         do throws(FileError) {
             let everybody = try processes.all()
             let ourselves = processes.ancestors(of: getpid())
@@ -126,8 +164,15 @@ extension Outbox {
                 }.map(\.pid))
             let ours = everybody.filter { entry in
                 guard entry.isAlive, !ourselves.contains(entry.pid) else { return false }
-                return leaders.contains(entry.pid) || leaders.contains(entry.group)
-                    || processes.wasStarted(entry.pid, with: ProgramInputs.markerVariable, directory, byUser: user)
+                if leaders.contains(entry.pid) || leaders.contains(entry.group) { return true }
+                guard processes.wasStarted(entry.pid, with: ProgramInputs.markerVariable, directory, byUser: user)
+                else { return false }
+                func isOf(_ attempt: AttemptReference) -> Bool {
+                    processes.wasStarted(entry.pid, with: "MANAGER_TASK_ID", attempt.task, byUser: user)
+                        && processes.wasStarted(entry.pid, with: "MANAGER_ATTEMPT", "\(attempt.attempt)", byUser: user)
+                }
+                if let only { return isOf(only) }
+                return !adopted.contains { isOf($0) }
             }
             return .success(Set(ours))
         } catch { return .failure(error) }

@@ -7,6 +7,7 @@ final class ProgramControl: Sendable {
     private struct State {
         var reason: StopReason?
         var wakeDescriptor: FileDescriptor?
+        var onStop: (@Sendable (StopReason) -> Void)?
     }
 
     private let state = Mutex(State())
@@ -19,11 +20,22 @@ final class ProgramControl: Sendable {
 
     /// Asks for the program's end; later reasons are ignored.
     func stop(_ reason: StopReason) {
-        state.withLock { state in
-            guard state.reason == nil else { return }
+        let told = state.withLock { state -> (@Sendable (StopReason) -> Void)? in
+            guard state.reason == nil else { return nil }
             state.reason = reason
             if let descriptor = state.wakeDescriptor { Self.wake(descriptor) }
+            return state.onStop
         }
+        told?(reason)
+    }
+
+    /// Calls `body` once with the reason when it is to stop; at once when it is already.
+    func whenStopped(_ body: @escaping @Sendable (StopReason) -> Void) {
+        let reason = state.withLock { state -> StopReason? in
+            if state.reason == nil { state.onStop = body }
+            return state.reason
+        }
+        if let reason { body(reason) }
     }
 
     /// From now on `stop` writes one byte to this descriptor, which must not block; at once when it was called before.

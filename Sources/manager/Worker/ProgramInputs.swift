@@ -12,6 +12,8 @@ struct ProgramInputs: Sendable {
     let configFile: String
     /// Absolute path of the file that the program may write.
     let resultFile: String
+    /// Absolute path of the file to which the program may write how far it is.
+    let progressFile: String
 
     /// The longest `NAME=value` that Linux takes (MAX_ARG_STRLEN, with its NUL).
     static let maximumVariableBytes = 131_072
@@ -53,6 +55,7 @@ struct ProgramInputs: Sendable {
         variables["MANAGER_CONFIG"] = .some(fits ? json : nil)
         variables["MANAGER_CONFIG_FILE"] = configFile
         variables["MANAGER_RESULT_FILE"] = resultFile
+        variables["MANAGER_PROGRESS_FILE"] = progressFile
         variables[Self.markerVariable] = marker
         if let gpu { variables["CUDA_VISIBLE_DEVICES"] = String(gpu) }
         return variables

@@ -23,6 +23,8 @@ struct ProgramRunner: Sendable {
         var gpu: Int?
         /// From SIGTERM to SIGKILL for a program that is stopped.
         var grace: Duration = .seconds(10)
+        /// A log longer than this is moved to `NAME.log.1`, and a new one begun; nil: never.
+        var logBytes: Int64?
     }
 
     /// How an attempt ended.
@@ -187,7 +189,7 @@ extension ProgramRunner {
         let inputs = ProgramInputs(
             task: task, config: config,
             outputDirectory: isAtHome ? task.outputDirectory : absoluteDataDirectory + "/" + task.outputDirectory,
-            configFile: files.config, resultFile: files.result)
+            configFile: files.config, resultFile: files.result, progressFile: files.progress)
         let arguments: [String]
         do throws(CommandTemplateError) { arguments = try template.filled(with: inputs.values, place: place) } catch {
             throw .task("cannot start the program: \(error)")
@@ -197,7 +199,8 @@ extension ProgramRunner {
             try outbox.prepare(files, config: config.compact)
             let name = "\(task.id).\(task.attempt).log"
             log = try ProgramLog(
-                path: "\(absoluteDataDirectory)/\(task.outputDirectory)/logs/\(name)", on: fileSystem)
+                path: "\(absoluteDataDirectory)/\(task.outputDirectory)/logs/\(name)", mostBytes: settings.logBytes,
+                on: fileSystem)
         } catch { throw .disk(error) }
         do throws(Errno) {
             return try ProgramLaunch(

@@ -26,6 +26,19 @@ protocol WorkerPort: Sendable {
     /// Says that attempts are alive. Answers in the order of `attempts`: as soon as one of them is to stop,
     /// else after `wait`. Where the manager cannot be asked, all go on.
     func heartbeat(worker: String, attempts: [AttemptReference], wait: Duration) async -> [HeartbeatAnswer]
+
+    /// The same for one attempt whose program says how far it is, from 0 to 1; nil where it says nothing.
+    func heartbeat(
+        worker: String, attempts: [AttemptReference], progress: Double?, wait: Duration
+    ) async -> [HeartbeatAnswer]
+}
+
+extension WorkerPort {
+    func heartbeat(
+        worker: String, attempts: [AttemptReference], progress: Double?, wait: Duration
+    ) async -> [HeartbeatAnswer] {
+        await heartbeat(worker: worker, attempts: attempts, wait: wait)
+    }
 }
 
 /// One attempt of one task.

@@ -55,6 +55,24 @@ struct WorkerSlots: Sendable, Equatable {
         idleGPUs = entries.filter { perGPU[$0] == nil }
     }
 
+    /// The slots of a worker agent: one a GPU with `gpus`, each called `NAME-gpuN`; else `count` of them, all on `gpu` where
+    /// one is given, called NAME, or NAME-0, NAME-1 … where there are several.
+    static func ofAgent(name: String, gpu: Int?, gpus: String?, count: Int?) throws(Fault) -> [Slot] {
+        if let gpus {
+            let numbers = try entries(gpus)
+            guard Set(numbers).count == numbers.count else {
+                throw Fault(description: "--gpus \(gpus) names a GPU twice: a worker has one slot a GPU")
+            }
+            return numbers.map { Slot(name: "\(name)-gpu\($0)", gpu: $0) }
+        }
+        if let gpu, !(0...greatestGPU).contains(gpu) {
+            throw Fault(description: "--gpu is \(gpu): give the GPU's number")
+        }
+        let count = count ?? 1
+        guard (1...256).contains(count) else { throw Fault(description: "--slots is \(count), 1 to 256 are allowed") }
+        return (0..<count).map { Slot(name: count == 1 ? name : "\(name)-\($0)", gpu: gpu) }
+    }
+
     private static func entries(_ text: String) throws(Fault) -> [Int] {
         var entries: [Int] = []
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {

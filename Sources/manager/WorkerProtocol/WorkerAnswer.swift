@@ -26,13 +26,14 @@ enum WorkerAnswer {
         return out
     }
 
-    static func tasks(_ tasks: [ManagerState.ClaimedTask]) -> [UInt8] {
+    /// `isQuarantined`: there is none because this worker has failed too often in a row.
+    static func tasks(_ tasks: [ManagerState.ClaimedTask], isQuarantined: Bool = false) -> [UInt8] {
         var out = Array(#"{"type":"tasks","tasks":["#.utf8)
         for (index, task) in tasks.enumerated() {
             if index > 0 { out.append(44) }
             appendTask(task, to: &out)
         }
-        out.append(contentsOf: "]}".utf8)
+        out.append(contentsOf: (isQuarantined ? #"],"quarantined":true}"# : "]}").utf8)
         return out
     }
 
@@ -67,7 +68,9 @@ enum WorkerAnswer {
     static func item(_ task: String, _ refused: Rejection) -> [UInt8] {
         var error: [UInt8] = []
         appendJSONString(refused.detail, to: &error)
-        return item(task, #","error":\#(String(decoding: error, as: UTF8.self)),"status":\#(refused.status)"#)
+        let unclaimed = refused.isUnclaimedLoss ? #","unclaimed":true"# : ""
+        return item(
+            task, #","error":\#(String(decoding: error, as: UTF8.self)),"status":\#(refused.status)"# + unclaimed)
     }
 
     static func heartbeat(_ task: String, _ answer: Result<Bool, Rejection>) -> [UInt8] {

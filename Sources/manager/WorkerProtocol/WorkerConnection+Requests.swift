@@ -102,11 +102,17 @@ extension WorkerConnection {
             waits: request.waitSeconds > 0 ? whenFound : nil)
         {
         case .tasks(let tasks, let position):
-            answer(id, WorkerAnswer.tasks(tasks), at: position, claimed: tasks, worker: claim.worker)
+            let isQuarantined = tasks.isEmpty && processor.isQuarantined(claim.worker)
+            answer(
+                id, WorkerAnswer.tasks(tasks, isQuarantined: isQuarantined), at: position, claimed: tasks,
+                worker: claim.worker)
         case .waiting(let waiter):
             wait(for: waiter, seconds: request.waitSeconds) { connection in
                 let stopped = processor.stopWaiting(waiter)
-                if stopped.wasWaiting { connection.answer(id, WorkerAnswer.tasks([]), at: stopped.position) }
+                guard stopped.wasWaiting else { return }
+                let isQuarantined = processor.isQuarantined(claim.worker)
+                connection.answer(
+                    id, WorkerAnswer.tasks([], isQuarantined: isQuarantined), at: stopped.position)
             }
         }
     }
@@ -144,6 +150,10 @@ extension WorkerConnection {
     private func heartbeat(_ request: WorkerRequest, _ id: UInt64) {
         let items = request.items.map { ($0.task, $0.attempt) }
         let beat = processor.heartbeat(worker: request.worker, items)
+        for item in request.items {
+            guard let progress = item.progress, let attempt = item.attempt else { continue }
+            processor.noteProgress(AttemptReference(task: item.task, attempt: attempt), progress)
+        }
         let names = request.items.map(\.task)
         @Sendable func line(_ answers: [Result<Bool, Rejection>]) -> [UInt8] {
             WorkerAnswer.done(zip(names, answers).map { WorkerAnswer.heartbeat($0, $1) })
@@ -159,7 +169,7 @@ extension WorkerConnection {
             let now = processor.heartbeat(worker: worker, items)
             // An attempt that was taken when the wait began and has ended since: its program is to stop.
             let answers = now.answer.map { answer -> Result<Bool, Rejection> in
-                if case .failure = answer { .success(true) } else { answer }
+                if case .failure(let refused) = answer, !refused.isUnclaimedLoss { .success(true) } else { answer }
             }
             box.value.answer(id, line(answers), at: now.position)
         }

@@ -28,6 +28,7 @@ struct WorkerRequest: Sendable {
         var attempt: UInt32?
         var result: [UInt8]?
         var error: String?
+        var progress: Double?
         var provenance = Event.Provenance()
     }
 
@@ -78,6 +79,7 @@ struct WorkerRequest: Sendable {
             case "attempt": item.attempt = try attempt(&reader)
             case "result": item.result = try object(&reader)
             case "error": item.error = try text(&reader)
+            case "progress": item.progress = reader.takeNull() ? nil : try reader.double()
             case "host": item.provenance.host = try optional(&reader)
             case "program": item.provenance.program = try optional(&reader)
             case "exit_code": item.provenance.exitCode = try number(&reader)
