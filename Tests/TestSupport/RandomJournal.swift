@@ -71,7 +71,7 @@ public struct RandomJournal {
             let goesOn = Bool.random(using: &numbers)
             return [.failed(failure)] + (goesOn ? [.requeued(task: id, reason: .retry)] : [])
         case 13:
-            let silence = Event.Silence(seconds: 7201.5, limitSeconds: 7200)
+            let silence = Event.Silence(seconds: 7201.5, limitSeconds: 7200, rule: .staleAfter)
             return [.requeued(task: id, reason: .stale, silence: silence)]
         case 14: return [.requeued(task: id, reason: .workerLost), .held(task: id, reason: "poison")]
         case 15: return [.requeued(task: id, reason: Bool.random(using: &numbers) ? .operator : .returned)]

@@ -9,9 +9,9 @@ import Projections
 enum LiveProgress {
     /// Asks the manager that is named in the journal's lock.
     static func read(_ data: DataDirectory) async -> LiveWorkers {
-        guard let url = LockLine.url(data) else { return LiveWorkers() }
+        guard let manager = LockLine.manager(data) else { return LiveWorkers() }
         do {
-            let client = try ManagerClient(url)
+            let client = try ManagerClient(manager)
             return try parse(try await client.quickly("/workers"))
         } catch { return LiveWorkers() }  // not running, or too busy to answer: the directory tells the rest
     }
@@ -55,7 +55,7 @@ extension ManagerClient {
     fileprivate func quickly(_ path: String) async throws -> [UInt8] {
         var request = HTTPClientRequest(url: url + "/api/v1" + path)
         if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(1))
+        let response = try await trust.client().execute(request, timeout: .seconds(1))
         guard response.status == .ok else { throw VerbFailure("\(response.status.code)", status: 1) }
         return Array((try await response.body.collect(upTo: 16 << 20)).readableBytesView)
     }

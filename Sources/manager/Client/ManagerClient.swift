@@ -18,7 +18,7 @@ struct ManagerClient: Sendable {
     let url: String
     /// Sent as `Authorization: Bearer`; nil: nothing is sent.
     let token: String?
-    private let trust: ServerTrust
+    let trust: ServerTrust
 
     /// Whether a request may be sent again when its answer was lost.
     enum Repeating: Sendable { case harmless, never }

@@ -87,7 +87,7 @@ struct Changes: Sendable {
             return true
         }
         if let failure { throw VerbFailure("\(failure)", status: 1) }
-        return isReversed ? nil : changes
+        return changes
     }
 
     private mutating func note(_ event: EventView) {

@@ -26,6 +26,7 @@ struct TailCommand: AsyncParsableCommand {
     @Option(help: "Only events of this worker.") var worker: String?
     @Flag(help: "The journal's own lines.") var json = false
     @Option(help: "Ask the manager at http://HOST:PORT instead of reading a directory.") var url: String?
+    @Option(help: "Certificates to trust besides the system's, PEM (MANAGER_CA).") var ca: String?
     @OptionGroup var dataOptions: DataOptions
     @OptionGroup var momentOptions: MomentOptions
 
@@ -50,9 +51,9 @@ struct TailCommand: AsyncParsableCommand {
             }
             let last = n ?? (from != nil || since != nil ? nil : 10)
             let printer = EventPrinter(json: json)
-            if let url {
+            if let url, let manager = try NamedManager.find(url, ca: ca) {
                 let tail = RemoteTail(
-                    client: try ManagerClient(url), filter: filter, phase: phase, last: last, from: from ?? 1,
+                    client: try ManagerClient(manager), filter: filter, phase: phase, last: last, from: from ?? 1,
                     at: momentOptions.at, seq: momentOptions.seq, printer: printer)
                 return try await tail.run(follows: follow)
             }
@@ -118,8 +119,9 @@ struct Tail: Sendable {
         guard follows else { return }
         let waiter = JournalWatch(journal)
         while true {
+            let sight = waiter.look()
             next = try read(from: next, upTo: limit) { Terminal.write($0) }
-            waiter.wait(atMost: 1)
+            waiter.wait(atMost: 1, since: sight)
         }
     }
 

@@ -98,7 +98,7 @@ struct MetricsPage: Sendable {
     }
 
     private func appendWorkers(_ loaded: HTTPService.Loaded, _ out: inout MetricsText) {
-        let heartbeats = loaded.processor.heartbeats
+        let heartbeats = loaded.processor.live.heartbeats
         let now = LogTime.now()
         let seen = loaded.processor.snapshot.workerSummaries.map { worker in
             (worker, last: max(worker.lastEvent, heartbeats[worker.name] ?? worker.lastEvent))
