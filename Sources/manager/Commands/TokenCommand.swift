@@ -6,6 +6,7 @@ import Projections
 struct TokenCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "token", abstract: "Make, list and remove tokens: who may speak to a manager, and what it may do.",
+        discussion: "Example: manager token create --role worker gpu-box",
         subcommands: [TokenCreateCommand.self, TokenListCommand.self, TokenRemoveCommand.self])
 }
 
