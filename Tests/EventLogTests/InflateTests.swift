@@ -22,6 +22,25 @@ struct InflateTests {
         }
     }
 
+    @Test("room for exactly what comes out is enough, as for zlib", arguments: [9, 10])
+    func exactRoom(seed: UInt64) {
+        var random = SeededGenerator(seed)
+        for round in 0..<200 {
+            let plain = Self.text(&random) + [10]
+            let data = Self.deflate(plain, level: Int32(random.next() % 10), strategy: Int32(random.next() % 5))
+            let inflater = GzipInflater(checkingTrailers: false)
+            var (taken, made) = (0, 0)
+            var step = GzipInflater.Step.going
+            let bytes = [UInt8](unsafeUninitializedCapacity: plain.count) { buffer, filled in
+                let room = UnsafeMutableBufferPointer(rebasing: buffer[..<plain.count])
+                step = data.withUnsafeBufferPointer { inflater.step($0, taken: &taken, into: room, made: &made) }
+                filled = made
+            }
+            #expect(step == .memberEnd, "seed \(seed), round \(round)")
+            #expect(taken == data.count && bytes == plain, "seed \(seed), round \(round)")
+        }
+    }
+
     @Test("flipped bits: refused where zlib refuses, and the same bytes where it does not", arguments: [5, 6, 7, 8])
     func flipped(seed: UInt64) {
         var random = SeededGenerator(seed)

@@ -337,22 +337,24 @@ static enum cinflate_status read_codes(struct work *w) {
     struct cinflate *d = w->d;
     while (d->state == IN_CODES) {
         if (!copy_match(w)) return fail(d, "a distance reaches before the beginning");
-        if (d->match_length == 0 && d->bit_count < 8 && w->in_end - w->in >= 16) run_fast(w);
-        if (w->out == w->out_end) return cinflate_going;
+        if (d->match_length > 0) return cinflate_going;
+        if (d->bit_count < 8 && w->in_end - w->in >= 16) run_fast(w);
         unsigned used = 0;
         uint32_t e = 0;
         enum found found = find_code(w, d->literals, LITERAL_TABLE_BITS, &used, &e);
         if (found == NO_CODE) return fail(d, "a literal or length has no code");
         if (found == NEEDS_INPUT) return cinflate_going;
-        if (e & LITERAL) {
-            *w->out++ = (uint8_t)VALUE(e);
-            drop(d, used);
-            continue;
-        }
+        // The end of a block needs no room: a stream that fills it exactly has ended.
         if (KIND(e) == END) {
             drop(d, used);
             d->state = AT_BLOCK;
             return cinflate_going;
+        }
+        if (w->out == w->out_end) return cinflate_going;
+        if (e & LITERAL) {
+            *w->out++ = (uint8_t)VALUE(e);
+            drop(d, used);
+            continue;
         }
         if (!need(w, used + EXTRA_BITS(e))) return cinflate_going;
         unsigned length = VALUE(e) + (unsigned)((d->bits >> used) & ((1u << EXTRA_BITS(e)) - 1));
