@@ -215,7 +215,7 @@ import Testing
         #expect(try #require(end.report.maxRSSBytes) > 190_000_000)
         // Linux counts what the parent had at the moment of the fork too.
         var own = rusage()
-        #expect(getrusage(RUSAGE_SELF, &own) == 0)
+        #expect(getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &own) == 0)
         #expect(try #require(end.report.maxRSSBytes) < max(400_000_000, Int64(own.ru_maxrss) * 1024 + 50_000_000))
         #expect(end.report.durationSeconds >= 0.1)
         #expect(end.report.program == "python3 -c 'x = bytearray(200_000_000); import time; time.sleep(0.1)'")
