@@ -235,21 +235,25 @@ def ratio(value, base):
 # ---------------------------------------------------------------------------------------------- replay
 
 
-def journals(programs, work, events):
-    """The two generated journals, by form: (data directory, what the generator said). Kept for the next time."""
+def generated(programs, folder, what, *arguments):
+    """A generated journal, kept for the next time: (data directory, what the generator said)."""
     source = b"".join((HERE / name).read_bytes() for name in ("make_journal.cpp", "crc32c.hpp", "sha256.hpp"))
-    made = {}
-    for form in ("members", "plain"):
-        stamp = hashlib.sha256(source + f"{form} {events}".encode()).hexdigest()
-        folder = work / f"journal-{form}"
-        said = folder / "made.json"
-        if not said.exists() or json.loads(said.read_text())["stamp"] != stamp:
-            print(f"Making a journal of {events:,} events ({form}) ...", flush=True)
-            shutil.rmtree(folder, ignore_errors=True)
-            facts = json.loads(output([programs["make_journal"], folder, str(events), "--form", form]))
-            said.write_text(json.dumps({"stamp": stamp, **facts}))
-        made[form] = (folder, json.loads(said.read_text()))
-    return made
+    stamp = hashlib.sha256(source + " ".join(arguments).encode()).hexdigest()
+    said = folder / "made.json"
+    if not said.exists() or json.loads(said.read_text())["stamp"] != stamp:
+        print(f"Making a journal of {what} ...", flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        facts = json.loads(output([programs["make_journal"], folder, *arguments]))
+        said.write_text(json.dumps({"stamp": stamp, **facts}))
+    return folder, json.loads(said.read_text())
+
+
+def journals(programs, work, events):
+    """The two generated journals, by form."""
+    return {
+        form: generated(programs, work / f"journal-{form}", f"{events:,} events ({form})", str(events), "--form", form)
+        for form in ("members", "plain")
+    }
 
 
 def check_status(text, facts):
@@ -313,16 +317,9 @@ def replay(report, programs, manager, work, events, runs):
 
 def covered_journal(programs, manager, work, events, tasks):
     """A journal with the checkpoints that a manager writes for it: (data directory, what the generator said)."""
-    source = b"".join((HERE / name).read_bytes() for name in ("make_journal.cpp", "crc32c.hpp", "sha256.hpp"))
-    stamp = hashlib.sha256(source + f"past {events} {tasks}".encode()).hexdigest()
-    folder = work / f"past-{tasks}"
-    said = folder / "made.json"
-    if not said.exists() or json.loads(said.read_text())["stamp"] != stamp:
-        print(f"Making a journal of {events:,} events over {tasks:,} tasks ...", flush=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        facts = json.loads(output([programs["make_journal"], folder, str(events), "--tasks", str(tasks)]))
-        said.write_text(json.dumps({"stamp": stamp, **facts}))
-    facts = json.loads(said.read_text())
+    folder, facts = generated(
+        programs, work / f"past-{tasks}", f"{events:,} events over {tasks:,} tasks", str(events), "--tasks", str(tasks)
+    )
 
     def covered():
         return any(int(path.stem) >= events - 1 for path in folder.glob("checkpoints/*.index"))

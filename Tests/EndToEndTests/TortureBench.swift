@@ -56,15 +56,7 @@ final class TortureBench {
             let port = UInt16.random(in: 20_000..<32_000)
             let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
             defer { close(descriptor) }
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_port = port.bigEndian
-            address.sin_addr.s_addr = inet_addr("127.0.0.1")
-            let status = withUnsafePointer(to: &address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-                }
-            }
+            let status = withLoopback(port) { bind(descriptor, $0, $1) }
             if status == 0 { return port }
         }
         throw CocoaError(.fileNoSuchFile)
@@ -117,7 +109,7 @@ final class TortureBench {
 
     /// One act of violence.
     func strike() throws {
-        usleep(UInt32.random(in: 50_000...400_000, using: &random))
+        try awaitPrograms(upTo: 24)
         switch Int.random(in: 0..<100, using: &random) {
         case ..<70:
             guard let victim = try (programs() + keepers()).randomElement(using: &random) else { return }
@@ -129,13 +121,29 @@ final class TortureBench {
             if worker.isRunning { strikes.workers += 1 }
             kill(worker.processIdentifier, SIGKILL)
             worker.waitUntilExit()
-            usleep(UInt32.random(in: 0...200_000, using: &random))
+            try awaitPrograms(upTo: 12)
             try startWorker(index)
         default:
             manager?.kill()
             strikes.managers += 1
-            usleep(UInt32.random(in: 0...500_000, using: &random))
+            try awaitOutcomes(upTo: 16)
             try startManager()
+        }
+    }
+
+    /// Waits until some more programs have begun, but no longer than they usually take.
+    private func awaitPrograms(upTo most: Int) throws {
+        let wanted = try runs().count + Int.random(in: 0...most, using: &random)
+        _ = try eventuallyBlocking(within: .milliseconds(400)) { try runs().count >= wanted }
+    }
+
+    /// Waits, while the manager is away, until some outcomes wait for it, but no longer than they usually take.
+    private func awaitOutcomes(upTo most: Int) throws {
+        let wanted = Int.random(in: 0...most, using: &random)
+        _ = try eventuallyBlocking(within: .milliseconds(500)) {
+            try (0..<Self.workerCount).reduce(0) { count, index in
+                count + (try LocalFileSystem().list("\(own)/.outbox/w\(index)").count { $0.hasSuffix(".outcome.json") })
+            } >= wanted
         }
     }
 
@@ -143,8 +151,7 @@ final class TortureBench {
     func settle() throws {
         let client = try LineClient(port: port)
         let isDone = try eventuallyBlocking(within: .seconds(240)) {
-            usleep(100_000)
-            return client.ask(#"{"type":"status"}"#)?.contains(#""complete":\#(taskCount),"#) == true
+            client.ask(#"{"type":"status"}"#)?.contains(#""complete":\#(taskCount),"#) == true
         }
         if !isDone { Issue.record("\(client.ask(#"{"type":"status"}"#) ?? "no status"); \(scratch.path)") }
         for worker in workers.values { worker.terminate() }
@@ -210,7 +217,8 @@ final class TortureBench {
 
     /// Which attempts' programs began, as they noted themselves.
     func runs() throws -> [String] {
-        String(decoding: try readWholeFile(ranFile, on: LocalFileSystem()), as: UTF8.self).split(separator: "\n")
+        guard try LocalFileSystem().metadata(ranFile) != nil else { return [] }
+        return String(decoding: try readWholeFile(ranFile, on: LocalFileSystem()), as: UTF8.self).split(separator: "\n")
             .map(String.init)
     }
 

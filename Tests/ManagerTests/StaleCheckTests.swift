@@ -27,12 +27,8 @@ struct StaleCheckTests {
             staleAfter: ManagerDaemon.Options(
                 data: DataDirectory(folder.path), http: try #require(Endpoint("127.0.0.1:0"))
             ).silence.staleAfter)
-        clock.advance(.seconds(7199))
-        check.run()
-        #expect(manager.status("t") == .assigned)
-        clock.advance(.seconds(1))
-        check.run()
-        #expect(manager.status("t") == .pending)
+        #expect(status("t", after: 7199, clock, check, manager) == .assigned)
+        #expect(status("t", after: 1, clock, check, manager) == .pending)
         let event = try #require(try manager.events("requeued").first)
         #expect(event["reason"] as? String == "stale")
         #expect(event["actor"] as? String == "timer")
@@ -52,9 +48,7 @@ struct StaleCheckTests {
             check.run()
         }
         #expect(manager.status("t") == .assigned)
-        clock.advance(.seconds(100))
-        check.run()
-        #expect(manager.status("t") == .pending)
+        #expect(status("t", after: 100, clock, check, manager) == .pending)
     }
 
     @Test("at start others are judged at once by their assignment, in hours with one decimal")
@@ -104,9 +98,7 @@ struct StaleCheckTests {
         beat(manager, "alive")
         check.run()
         #expect(manager.status("silent") == .assigned)
-        clock.advance(.seconds(1))
-        check.run()
-        #expect(manager.status("silent") == .pending)
+        #expect(status("silent", after: 1, clock, check, manager) == .pending)
         #expect(manager.status("alive") == .assigned)
     }
 
@@ -118,12 +110,8 @@ struct StaleCheckTests {
         let manager = try ManagerInProcess(folder, clock: clock, wallJump: -864_000)
         let check = StaleCheck(manager.processor, staleAfter: .seconds(7200))
         #expect(check.atStart().valid == ["Assignment of t to gpu0 (0.0 hours ago) still valid"])
-        clock.advance(.seconds(7199))
-        check.run()
-        #expect(manager.status("t") == .assigned)
-        clock.advance(.seconds(1))
-        check.run()
-        #expect(manager.status("t") == .pending)
+        #expect(status("t", after: 7199, clock, check, manager) == .assigned)
+        #expect(status("t", after: 1, clock, check, manager) == .pending)
     }
 
     @Test("five losses in a row hold a task as poison; a completion in between would have cleared it")
@@ -214,12 +202,8 @@ struct WorkerTimeoutTests {
             _ = manager.processor.heartbeat(worker: "gpu0", [(task: "t", attempt: 1)])
             check.run()
         }
-        clock.advance(.seconds(limit - 1))
-        check.run()
-        #expect(manager.status("t") == .assigned)
-        clock.advance(.seconds(1))
-        check.run()
-        #expect(manager.status("t") == .pending)
+        #expect(status("t", after: limit - 1, clock, check, manager) == .assigned)
+        #expect(status("t", after: 1, clock, check, manager) == .pending)
         let event = try #require(try manager.events("requeued").first)
         #expect(event["reason"] as? String == (limit == 7200 ? "stale" : "worker_lost"))
         #expect(event["silent_s"] as? Double == limit)
@@ -231,9 +215,7 @@ struct WorkerTimeoutTests {
     func lostButUnclaimed() throws {
         let manager = try claimed(5)
         let check = StaleCheck(manager.processor, staleAfter: .seconds(7200))
-        clock.advance(.seconds(60))
-        check.run()
-        #expect(manager.status("t") == .pending)
+        #expect(status("t", after: 60, clock, check, manager) == .pending)
         func beat() -> Rejection? {
             let answer = manager.processor.heartbeat(worker: "gpu0", [(task: "t", attempt: 1)]).answer.first
             if case .failure(let refused) = answer { return refused }
@@ -255,12 +237,8 @@ struct WorkerTimeoutTests {
         check.wasHeldUp()
         check.run()
         #expect(manager.status("t") == .assigned)
-        clock.advance(.seconds(59))
-        check.run()
-        #expect(manager.status("t") == .assigned)
-        clock.advance(.seconds(1))
-        check.run()
-        #expect(manager.status("t") == .pending)
+        #expect(status("t", after: 59, clock, check, manager) == .assigned)
+        #expect(status("t", after: 1, clock, check, manager) == .pending)
     }
 
     @Test("without heartbeats a multiple of the phase's median run may be the limit, at least a minute")
@@ -280,12 +258,8 @@ struct WorkerTimeoutTests {
         #expect(manager.processor.snapshot.medianRunSeconds(ofPhase: "p", leastRuns: 4) == nil)
         try manager.add("slow")
         try manager.claim("gpu0")
-        clock.advance(.seconds(4 * median - 1))
-        check.run()
-        #expect(manager.status("slow") == .assigned)
-        clock.advance(.seconds(2))
-        check.run()
-        #expect(manager.status("slow") == .pending)
+        #expect(status("slow", after: 4 * median - 1, clock, check, manager) == .assigned)
+        #expect(status("slow", after: 2, clock, check, manager) == .pending)
         let event = try #require(try manager.events("requeued").first)
         #expect(event["reason"] as? String == "stale")
         #expect(event["limit"] as? String == "phase_median")
@@ -295,4 +269,13 @@ struct WorkerTimeoutTests {
         #expect(limits.limit(heartbeatSeconds: nil) { 1e6 }.duration == .seconds(7200))
         #expect(limits.limit(heartbeatSeconds: nil) { nil }.rule == .staleAfter)
     }
+}
+
+/// Lets so many seconds pass, and judges: what the task is then.
+private func status(
+    _ task: String, after seconds: Double, _ clock: ManualClock, _ check: StaleCheck, _ manager: ManagerInProcess
+) -> TaskStatus? {
+    clock.advance(.seconds(seconds))
+    check.run()
+    return manager.status(task)
 }

@@ -32,7 +32,7 @@ struct TimeTravelTests {
     private func last() throws -> UInt64 { try reader.state(at: .now, fromBeginning: true).state.position.rawValue }
 
     /// Every way to a moment must give the bytes of a full replay.
-    private func compare(_ position: UInt64, _ tasks: [String], _ numbers: inout SeededNumbers) throws {
+    private func compare(_ position: UInt64, _ tasks: [String], _ numbers: inout SeededGenerator) throws {
         let moment = Moment.position(LogPosition(position))
         let whole = try reader.state(at: moment, fromBeginning: true)
         #expect(whole.foldedEvents == position)
@@ -60,7 +60,7 @@ struct TimeTravelTests {
         let files = try CheckpointFiles(data)
         #expect(files.indexes.count > 5 && files.states.count > 1, "\(files)")
         // What is written later, by a manager that goes on.
-        var numbers = SeededNumbers(seed: seed &+ 100)
+        var numbers = SeededGenerator(seed &+ 100)
         let end = try last()
         for _ in 0..<25 {
             try compare(UInt64.random(in: 0...end, using: &numbers), journal.tasks, &numbers)
@@ -78,7 +78,7 @@ struct TimeTravelTests {
             times.append((line.position, line.time))
             return true
         }
-        var numbers = SeededNumbers(seed: seed)
+        var numbers = SeededGenerator(seed)
         for _ in 0..<300 {
             let wanted = try #require(times.randomElement(using: &numbers)).time.microseconds
             let time = LogTime(microseconds: wanted + Int64.random(in: -2...2, using: &numbers))
@@ -115,7 +115,7 @@ struct TimeTravelTests {
         try journal.write(events: 2500, to: data.path, segmentBytes: Self.segmentBytes)
         try cover()
         let before = try LocalFileSystem().list(data.checkpoints)
-        var numbers = SeededNumbers(seed: 12)
+        var numbers = SeededGenerator(12)
         for (place, name) in before.enumerated() {
             let path = data.checkpoints + "/" + name
             var bytes = try readWholeFile(path, on: LocalFileSystem())
@@ -148,7 +148,7 @@ struct TimeTravelTests {
         let names = try LocalFileSystem().list(elsewhere.checkpoints)
         #expect(!names.isEmpty)
         try FileManager.default.copyItem(atPath: elsewhere.checkpoints, toPath: data.checkpoints)
-        var numbers = SeededNumbers(seed: 23)
+        var numbers = SeededGenerator(23)
         let end = try last()
         for _ in 0..<10 { try compare(UInt64.random(in: 0...end, using: &numbers), journal.tasks, &numbers) }
         try cover()

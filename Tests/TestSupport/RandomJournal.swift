@@ -1,32 +1,15 @@
 import EventLog
 import Projections
 
-/// Numbers from a seed, the same on every machine (splitmix64).
-public struct SeededNumbers: RandomNumberGenerator {
-    private var state: UInt64
-
-    /// Begins with a seed.
-    public init(seed: UInt64) { state = seed }
-
-    /// The next 64 bits.
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
-
 /// Writes journals of random events, most of them likely, some of them odd but legal: events are facts.
 public struct RandomJournal {
-    private var numbers: SeededNumbers
+    private var numbers: SeededGenerator
     private var ids: [String] = []
     private var attempts: [String: UInt32] = [:]
     private var clock = LogTime(microseconds: 1_700_000_000_000_000)
 
     /// Begins with a seed.
-    public init(seed: UInt64) { numbers = SeededNumbers(seed: seed) }
+    public init(seed: UInt64) { numbers = SeededGenerator(seed) }
 
     /// Writes about so many events to the journal of a data directory, in segments of so many bytes.
     public mutating func write(events count: Int, to dataDirectory: String, segmentBytes: Int64) throws {
