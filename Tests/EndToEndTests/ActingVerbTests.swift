@@ -67,6 +67,22 @@ struct ActingVerbTests {
         #expect(try verb("verify").status == 0)
     }
 
+    @Test(
+        "a worker that failed in a row is released, one that did not needs none, and nobody is named",
+        arguments: Side.allCases)
+    func releasedWorker(side: Side) throws {
+        let sweep = try write("s.yaml", "p:\n  combinations:\n    - a: [1]\n")
+        #expect(try VerbRun(["run", sweep, "--data-dir", data, "--workers", "1", "--", "false"]).status == 1)
+        let manager = try manager(side)
+        let released = try verb("workers", "--release", "local0")
+        #expect(released.output == "local0 gets tasks again\n", "\(released.errors)")
+        #expect(try verb("workers", "--release", "local0").output == "local0 had no failures in a row: nothing to do\n")
+        let nobody = try verb("workers", "--release", "nobody")
+        #expect(nobody.status == 1 && nobody.errors.contains("nobody"), "\(nobody.errors)")
+        if let manager { #expect(manager.stop() == 0) }
+        #expect(try verb("tail", "--type", "worker_released", "--json").output.split(separator: "\n").count == 1)
+    }
+
     @Test("a complete task's row is written to a new directory too", arguments: Side.allCases)
     func extendedComplete(side: Side) throws {
         let sweep = try write("s.yaml", "p:\n  combinations:\n    - a: [1]\n")

@@ -6,7 +6,9 @@ public enum EventTypes {
         "released", "started", "stopped", "result", "csv_read",
     ]
     /// Those that tell what was done to the data.
-    public static let notes = ["cut", "journal_gap", "compacted", "restored", "imported", "clock"]
+    public static let notes = [
+        "cut", "journal_gap", "compacted", "restored", "imported", "clock", Event.workerReleased,
+    ]
 
     /// What is wrong with types that somebody asks for, with all that there are; nil where each is one of them.
     public static func problem(_ asked: some Sequence<String>) -> String? {

@@ -9,23 +9,23 @@ struct WorkersCommand: AsyncParsableCommand {
         discussion: """
             With a running manager, also how far their programs say they are.
 
-            Example: manager workers --json | jq '.[] | select(.state == "busy")'
+            Examples:
+              manager workers --json | jq '.[] | select(.state == "busy")'
+              manager workers --release gpu0
             """)
 
     @Flag(help: "One JSON array.") var json = false
     @Option(help: "Give this worker tasks again that had failed too often in a row (serve --quarantine-after).")
     var release: String?
-    @Option(help: "The running manager, for --release (MANAGER_URL; default: the address in journal/lock).")
-    var url: String?
-    @OptionGroup var dataOptions: DataOptions
+    @OptionGroup var acting: ActingOptions
     @OptionGroup var momentOptions: MomentOptions
 
     func run() async throws {
         try await Terminal.ending {
             if let release { return try await giveBack(release) }
-            let state = try await momentOptions.state(dataOptions).state
+            let state = try await momentOptions.state(acting.dataOptions).state
             let now = try momentOptions.moment().clock(state.time)
-            let live = momentOptions.isNow ? await LiveProgress.read(dataOptions.data) : LiveWorkers()
+            let live = momentOptions.isNow ? await LiveProgress.read(acting.dataOptions.data) : LiveWorkers()
             if json { return Terminal.write(StatusJSON.workers(state, live: live) + [10]) }
             let workers = state.workerSummaries
             guard !workers.isEmpty else { return Terminal.write("no worker has come yet\n") }
@@ -45,9 +45,6 @@ struct WorkersCommand: AsyncParsableCommand {
     }
 
     private func giveBack(_ worker: String) async throws {
-        var acting = ActingOptions()
-        acting.dataOptions = dataOptions
-        acting.url = url
         let actor = try await acting.actor()
         let wasKept: Bool
         do { wasKept = try await actor.releaseWorker(worker) } catch {
