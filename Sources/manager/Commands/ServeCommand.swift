@@ -26,6 +26,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "More result files of others; repeatable; a pattern in quotes.") var results: [String] = []
     @Flag(help: "Start although the journal's last event lies more than a day in the future.")
     var acceptClock = false
+    @Flag(help: "Read only: answer reads although the journal is damaged; nothing is written.") var degraded = false
     @Flag(help: "End when nothing can become complete any more: 0 if all tasks are complete, else 1.")
     var exitWhenDone = false
 
@@ -53,6 +54,11 @@ struct ServeCommand: AsyncParsableCommand {
             options.actor = CommandLineActor.name
             try data.fileSystem.createDirectories(data.path)
             let logger = Terminal.logger()
+            if degraded {
+                let interrupted = Interruption()
+                return try await ManagerDaemon.serveDegraded(
+                    options, logger: logger, until: { interrupted.isRequested })
+            }
             options.results = results
             options.sweeps = try SweepReading.read(config, in: data, logger: logger)
             let interrupted = Interruption()

@@ -122,6 +122,11 @@ enum Terminal {
                 "manager: the moment lies beyond the journal's end; this is the newest state (seq \(outcome.state.position))"
             )
         }
+        for gap in outcome.gaps {
+            complain(
+                "manager: seq \(gap.first) to \(gap.last) are missing in the journal (kept in journal/\(gap.file)): this "
+                    + "state is made from what is left")
+        }
     }
 }
 
@@ -130,16 +135,29 @@ enum StateReader {
     static func state(_ data: DataDirectory, at moment: Moment) throws(JournalError) -> Replay.Outcome {
         let base = snapshot(data, at: moment)
         guard let base, base.position > .zero else { return try Replay.state(at: moment, in: data.journal) }
-        var crc: UInt32?
-        try LogReader(data.journal, from: base.position).forEach { line throws(JournalError) in
-            crc = line.crc
-            return false
+        if let later = try Baseline.newest(in: data.journal, after: base.position, notAfter: moment) {
+            return try Replay.state(at: moment, in: data.journal, from: later)
         }
-        guard crc == base.crc else { return try Replay.state(at: moment, in: data.journal) }
+        guard try Baseline.isOf(base, data.journal) else { return try Replay.state(at: moment, in: data.journal) }
         return try Replay.state(at: moment, in: data.journal, from: base)
     }
 
-    private static func snapshot(_ data: DataDirectory, at moment: Moment) -> ManagerState? {
+    /// The state from the first event to the last one before a damage.
+    static func upToDamage(_ data: DataDirectory) throws(JournalError) -> ManagerState {
+        var state = ManagerState()
+        do throws(JournalError) {
+            try LogReader(data.journal).forEach { line throws(JournalError) in
+                do throws(EventError) { try state.apply(line) } catch { return false }
+                return true
+            }
+        } catch {
+            guard case .damage = error else { throw error }
+        }
+        return state
+    }
+
+    /// The state file's, where it is good and not too late.
+    static func snapshot(_ data: DataDirectory, at moment: Moment) -> ManagerState? {
         do {
             let state = try StateDecoder.state(try readWholeFile(data.stateFile, on: data.fileSystem))
             switch moment {

@@ -103,7 +103,7 @@ final class ManagerDaemon: Sendable {
         }
     }
 
-    private static func takeLock(_ data: DataDirectory) throws(StartFailure) -> DirectoryLock {
+    static func takeLock(_ data: DataDirectory) throws(StartFailure) -> DirectoryLock {
         // The lock's directory must not be made before this is known: a state file without its journal.
         try StartupOrder.refuseStateWithoutJournal(data)
         do throws(JournalError) {
@@ -115,7 +115,7 @@ final class ManagerDaemon: Sendable {
         } catch { throw StartFailure(error) }
     }
 
-    private static func bind<T>(_ endpoint: Endpoint, _ flag: String, _ body: () async throws -> T) async throws -> T {
+    static func bind<T>(_ endpoint: Endpoint, _ flag: String, _ body: () async throws -> T) async throws -> T {
         do { return try await body() } catch {
             throw StartFailure(
                 "cannot listen on \(endpoint) (\(error)): is another program using the port? Choose another with \(flag)"
@@ -128,6 +128,8 @@ final class ManagerDaemon: Sendable {
         let processor: CommandProcessor
         let opened: OpenedJournal
         let snapshotPosition: LogPosition?
+        /// What a repair has left to be written.
+        let unsettled: GapFold.Unsettled
     }
 
     /// Brings the directory to life; the lock is held.
@@ -156,7 +158,9 @@ final class ManagerDaemon: Sendable {
         let processor = CommandProcessor(
             state: loaded.state, writer: writer, publisher: publisher, results: results,
             poisonAfter: options.poisonAfter)
-        return Parts(processor: processor, opened: loaded.opened, snapshotPosition: loaded.snapshotPosition)
+        return Parts(
+            processor: processor, opened: loaded.opened, snapshotPosition: loaded.snapshotPosition,
+            unsettled: loaded.unsettled)
     }
 
     /// The first events of this run and the lines that a start prints.
@@ -171,6 +175,7 @@ final class ManagerDaemon: Sendable {
             )
             processor.record([Self.note(cut)], actor: nil)
         }
+        GapSettlement.record(parts.unsettled, [], processor, actor: nil) { logger.warning("\($0)") }
         if options.judgesRunning {
             let lines = staleCheck.atStart()
             StartReport.list(lines.valid)
@@ -328,7 +333,7 @@ final class ManagerDaemon: Sendable {
         try lock.describe(Self.lockLine(http: httpAddress, tcp: listener?.address))
     }
 
-    private static func lockLine(http: String?, tcp: String?) -> String {
+    static func lockLine(http: String?, tcp: String?) -> String {
         func quoted(_ text: String?) -> String { text.map { "\"\($0)\"" } ?? "null" }
         return
             "{\"pid\":\(getpid()),\"host\":\(quoted(hostName())),\"started\":\"\(LogTime.now())\",\"http\":\(quoted(http)),\"tcp\":\(quoted(tcp))}"

@@ -12,7 +12,7 @@ struct StateCopies: Sendable {
         var path: String
     }
 
-    private struct Candidate {
+    struct Candidate {
         var position: LogPosition
         var path: String
         var isBaseline: Bool
@@ -29,21 +29,19 @@ struct StateCopies: Sendable {
         return nil
     }
 
-    /// The newest good copy at or before the journal's end whose last event is the journal's own.
-    /// Baselines count only where the journal does not reach back to its first event.
-    func newest(upTo last: LogPosition, withBackups: Bool) throws(StartFailure) -> Found? {
+    /// The newest good copy behind `base`, at or before the journal's end, whose last event is the journal's own.
+    /// Baselines always count: they stand where events before them are missing.
+    func newest(
+        after base: LogPosition = .zero, upTo last: LogPosition, withBackups: Bool
+    ) throws(StartFailure) -> Found? {
         do throws(JournalError) {
             let first = try data.journal.segments().first?.first ?? LogPosition(1)
-            let isDiscarded = first > LogPosition(1)
             let all: [Candidate]
             do throws(FileError) { all = try candidates(withBackups: withBackups) } catch { throw .file(error) }
             for candidate in all where candidate.position <= last && candidate.position.next >= first {
-                if candidate.isBaseline && !isDiscarded { continue }
+                guard candidate.position > base else { break }
                 guard let state = read(candidate), state.position > .zero else { continue }
-                if candidate.isBaseline && state.position.next == first {
-                    return Found(state: state, path: candidate.path)
-                }
-                guard state.position >= first, try lineMatches(state) else {
+                guard try Baseline.isOf(state, data.journal) else {
                     warn("\(candidate.path) is not used: its last event is not the journal's")
                     continue
                 }
@@ -55,23 +53,11 @@ struct StateCopies: Sendable {
 
     /// Whether a state's last event is the one that the journal has there.
     func matches(_ state: ManagerState) throws(StartFailure) -> Bool {
-        do throws(JournalError) {
-            if let first = try data.journal.segments().first?.first, first == state.position.next { return true }
-            return try lineMatches(state)
-        } catch { throw StartFailure(error) }
-    }
-
-    private func lineMatches(_ state: ManagerState) throws(JournalError) -> Bool {
-        var crc: UInt32?
-        try LogReader(data.journal, from: state.position).forEach { line throws(JournalError) in
-            if line.position == state.position { crc = line.crc }
-            return false
-        }
-        return crc == state.crc
+        do throws(JournalError) { return try Baseline.isOf(state, data.journal) } catch { throw StartFailure(error) }
     }
 
     /// Newest first.
-    private func candidates(withBackups: Bool) throws(FileError) -> [Candidate] {
+    func candidates(withBackups: Bool) throws(FileError) -> [Candidate] {
         var found: [Candidate] = []
         if withBackups {
             found = try BackupFile.all(data).map {
@@ -101,7 +87,7 @@ struct StateCopies: Sendable {
         }
     }
 
-    private func read(_ candidate: Candidate) -> ManagerState? {
+    func read(_ candidate: Candidate) -> ManagerState? {
         do {
             var bytes: [UInt8] = []
             try GzipFile.read(candidate.path, on: data.fileSystem) { bytes += $0 }
