@@ -104,7 +104,8 @@ public struct JournalRepair {
     ) throws(JournalError) {
         let writer = try writer(name)
         do throws(JournalError) {
-            let words = try mender.replace(name, through: end) { output throws(JournalError) in try writer.take(output) }
+            let words = try mender.replace(name, through: end) { output throws(JournalError) in try writer.take(output)
+            }
             mender.note(change: name.text, words)
             try writer.file?.publish()
         } catch {

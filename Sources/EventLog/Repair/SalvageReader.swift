@@ -142,7 +142,8 @@ enum MemberCheck {
                 let line = UnsafeBufferPointer(rebasing: buffer[at..<end])
                 if let event = LogLine(line) {
                     if event.position != entry.first {
-                        return "a gzip member that begins with seq \(event.position) says that it begins with \(entry.first)"
+                        return
+                            "a gzip member that begins with seq \(event.position) says that it begins with \(entry.first)"
                     }
                     return event.time == entry.time
                         ? nil : "a gzip member that begins at \(event.time) says that it begins at \(entry.time)"

@@ -95,7 +95,8 @@ struct SegmentMender {
     }
 
     /// A whole file in the place of one that is missing.
-    mutating func replace(_ missing: SegmentName, through end: LogPosition, _ sink: Sink) throws(JournalError) -> String {
+    mutating func replace(_ missing: SegmentName, through end: LogPosition, _ sink: Sink) throws(JournalError) -> String
+    {
         enter(missing, limit: end, LineSurvey(first: missing.first, limit: end, time: lastTime))
         expected = missing.first
         badWords = "the file that held these events is missing"

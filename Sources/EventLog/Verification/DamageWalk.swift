@@ -186,7 +186,8 @@ struct DamageWalk {
                 JournalDamage(
                     kind: .gap, file: chunk.file.text, line: offset >= 0 ? lineNumber : nil,
                     byte: offset >= 0 ? offset : nil, position: gap.first,
-                    detail: "\(Self.gapWords) seq \(gap.first) to \(gap.last); the bytes are kept in journal/\(gap.file)"))
+                    detail:
+                        "\(Self.gapWords) seq \(gap.first) to \(gap.last); the bytes are kept in journal/\(gap.file)"))
         } else if lineNumber == 1 {
             note(.header, offset, "the first line is no segment header", chunk)
             loseTrack()

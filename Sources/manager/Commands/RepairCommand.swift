@@ -70,7 +70,8 @@ struct RepairReport {
         guard isNeeded else {
             let tail =
                 plan.repair.tailBytes > 0
-                ? "; \(plan.repair.tailBytes) bytes at the end may be an unfinished write, which the next start judges" : ""
+                ? "; \(plan.repair.tailBytes) bytes at the end may be an unfinished write, which the next start judges"
+                : ""
             return "There is nothing to repair: the journal is whole up to seq \(plan.repair.last)\(tail)\n"
         }
         var text = ""
@@ -93,7 +94,8 @@ struct RepairReport {
         }
         for task in settled.doubtful { text += "held: \(task)\n" }
         for task in settled.lost { text += "lost: \(task) was added in a gap; submit it again\n" }
-        return text + (isDryRun ? "Nothing was written (--dry-run)\n" : "Repaired; 'manager verify' lists the known gaps\n")
+        return text
+            + (isDryRun ? "Nothing was written (--dry-run)\n" : "Repaired; 'manager verify' lists the known gaps\n")
     }
 
     /// One JSON object and a newline.

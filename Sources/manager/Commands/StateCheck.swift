@@ -89,7 +89,8 @@ struct StateCheck {
             if let position = StateDecoder.statedPosition(bytes) {
                 found.append(Saved(file: file, position: position))
             } else if StateDecoder.isOwn(bytes) {
-                damaged.append(Finding(file: file, position: .zero, verdict: .damaged("it does not say where it stands")))
+                damaged.append(
+                    Finding(file: file, position: .zero, verdict: .damaged("it does not say where it stands")))
             }
         }
         found += try BackupFile.all(data).map { Saved(file: "backups/" + $0.name, position: $0.position) }
@@ -172,7 +173,8 @@ extension StateCheck.Finding {
         case .agrees: "state: \(file) (seq \(position)) is what the journal gives\n"
         case .skipped(let why): "state: \(file) (seq \(position)) is not compared: \(why)\n"
         case .damaged(let why): "state: \(file) (seq \(position)) is damaged: \(why)\n"
-        case .differs(let difference): "state: \(file) (seq \(position)) differs: \(difference.summary)\n\(difference.list)"
+        case .differs(let difference):
+            "state: \(file) (seq \(position)) differs: \(difference.summary)\n\(difference.list)"
         }
     }
 

@@ -61,7 +61,9 @@ struct StateDifference {
                 return true
             }
         }
-        tasks = watched.values.map(\.task).sorted { ($0.parts?.rawValue ?? .max, $0.id) < ($1.parts?.rawValue ?? .max, $1.id) }
+        tasks = watched.values.map(\.task).sorted {
+            ($0.parts?.rawValue ?? .max, $0.id) < ($1.parts?.rawValue ?? .max, $1.id)
+        }
     }
 
     private static func task(_ id: String, _ state: ManagerState) -> [UInt8] {
@@ -97,7 +99,9 @@ struct StateDifference {
     /// Members of an object.
     func json(_ quoted: (String) -> String) -> String {
         func number(_ position: LogPosition?) -> String { position.map { "\($0)" } ?? "null" }
-        let list = tasks.map { "{\"task\":\(quoted($0.id)),\"seq\":\(number($0.parts)),\"last_seq\":\(number($0.last))}" }
+        let list = tasks.map {
+            "{\"task\":\(quoted($0.id)),\"seq\":\(number($0.parts)),\"last_seq\":\(number($0.last))}"
+        }
         return "\"after_seq\":\(after),\"first_seq\":\(number(first)),\"tasks\":[\(list.joined(separator: ","))],"
             + "\"detail\":\(quoted(summary))"
     }

@@ -22,7 +22,9 @@ extension ManagerDaemon {
         let warn: @Sendable (String) -> Void = { logger.warning("\($0)") }
         do {
             if let endpoint = options.workers {
-                listener = try await bind(endpoint, "--worker-listen") { try await WorkerListener(endpoint, warn: warn) }
+                listener = try await bind(endpoint, "--worker-listen") {
+                    try await WorkerListener(endpoint, warn: warn)
+                }
             }
             let state = try await onThread(named: "startup") { Result { try readable(data, warn) } }.get()
             StartReport.say("Loaded state: \(state.taskCount) tasks, \(state.runningAttempts.count) assigned")

@@ -74,6 +74,7 @@ final class ManagerDaemon: Sendable {
         let data = options.data
         let lock = try takeLock(data)
         let warn: @Sendable (String) -> Void = { logger.warning("\($0)") }
+        if let name = UntrustedFileSystem.name(at: data.path) { warn(UntrustedFileSystem.warning(name, data.path)) }
         let http = HTTPService(options.http, data: data, logger: logger)
         let httpAddress = try await bind(options.http, "--listen") { try await http.start() }
         var listener: WorkerListener?

@@ -76,7 +76,9 @@ struct Startup {
                 "manager_state.json is missing: rebuilt from the journal (\(state.taskCount) tasks); "
                     + "'manager reset' starts fresh")
         }
-        return Loaded(state: state, store: store, opened: opened, snapshotPosition: snapshot.state?.position, unsettled: unsettled)
+        return Loaded(
+            state: state, store: store, opened: opened, snapshotPosition: snapshot.state?.position, unsettled: unsettled
+        )
     }
 
     func hasJournal() throws(StartFailure) -> Bool {
