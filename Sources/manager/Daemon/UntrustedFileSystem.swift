@@ -1,12 +1,10 @@
-import Glibc
+import CScan
 
 /// File systems whose syncs or locks do not hold what the journal counts on.
 enum UntrustedFileSystem {
     /// The name of such a file system where a path is on one; nil on others, and where the system does not tell.
     static func name(at path: String) -> String? {
-        var status = statfs()
-        guard statfs(path, &status) == 0 else { return nil }
-        return name(magic: UInt32(truncatingIfNeeded: status.f_type))
+        name(magic: clinux_filesystem_type(path))
     }
 
     /// By the number that statfs(2) gives.
