@@ -32,6 +32,13 @@ struct RepairVerbTests {
                     ]),
                 .init(secondsAgo: 50, [.completed(.init(task: "b", worker: "w", attempt: 1))]),
             ], to: folder)
+        // A later run of the manager says that these were durable: what is broken then is no unfinished write.
+        let manager = try RunningManager(folder)
+        #expect(manager.stop() == 0)
+        try LocalFileSystem().remove(folder + "/manager_state.json")
+        for name in try DataFiles.names(folder + "/backups", prefix: "manager_state") {
+            try LocalFileSystem().remove(folder + "/backups/" + name)
+        }
     }
 
     private func damage(seq: Int) throws {
