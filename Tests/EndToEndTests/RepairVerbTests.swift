@@ -137,9 +137,9 @@ struct RepairVerbTests {
     func degraded() throws {
         try damage(seq: 4)
         let manager = try RunningManager(folder, ["--degraded"])
-        let status = try HTTPCaller.call(manager.http, "GET", "/api/v1/status")
+        let status = try HTTPCaller.call(manager.http, "GET", "/status")
         #expect(status.body.contains("\"total\":"))
-        let claim = try HTTPCaller.call(manager.http, "POST", "/api/v1/claims", #"{"worker":"w"}"#)
+        let claim = try HTTPCaller.call(manager.http, "POST", "/claims", #"{"worker":"w"}"#)
         #expect(claim.status == 503)
         #expect(claim.body.contains("--degraded"))
         #expect(manager.stop() == 0)

@@ -67,7 +67,9 @@ struct RepairTests {
             let kept = try readWholeFile(directory.path + "/" + gap.line.file, on: LocalFileSystem())
             #expect(kept.count == gap.bytes)
         }
-        #expect(try repair.plan().changesNothing, "seed \(seed): a second repair has nothing to do")
+        let again = try repair.plan()
+        #expect(
+            again.changesNothing, "seed \(seed): \(plan.changes), then \(again.changes) \(again.gaps) \(again.strays)")
         return plan
     }
 
@@ -121,6 +123,20 @@ struct RepairTests {
         #expect(plan.gaps.map(\.line.last) == [names[1].first.previous, names[3].first.previous])
         try write(3, segmentBytes: 1200)
         #expect(try Verifier(directory).run().damage.isEmpty)
+    }
+
+    @Test(
+        "a piece of a header glued to a line is no header: the line is a gap, the segments keep their numbers"
+    )
+    func gluedHeader() throws {
+        try write(60, segmentBytes: 1200)
+        let before = try events()
+        let names = try directory.segments()
+        let name = try #require(names.dropLast().first { !$0.isCompressed } ?? names.last)
+        try changeLines(name) { $0[3] += Array($0[0].prefix(90)) }
+        let plan = try repair(before)
+        #expect(plan.gaps.count == 1)
+        #expect(plan.changes.map(\.file) == [name.text])
     }
 
     @Test("an end that a start may cut is left to it")

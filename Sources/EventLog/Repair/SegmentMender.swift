@@ -132,7 +132,7 @@ struct SegmentMender {
             guard header.format <= SegmentHeader.currentFormat else {
                 throw .newerFormat(found: header.format, supported: SegmentHeader.currentFormat, file: name.text)
             }
-            let follows = hasGap || !bad.isEmpty ? header.segment >= number : header.segment > number
+            let follows = hasGap ? header.segment >= number : header.segment > number
             if header.first >= expected, header.first <= limit.next, follows, !isFirst || header.first == name.first {
                 if header.first > expected { try fill(through: header.first.previous, before: nil, sink) }
                 try setStrayAside(sink)
@@ -293,8 +293,13 @@ struct SegmentMender {
         badWords = ""
     }
 
+    /// Whether a broken line is a header in the middle of a merged file: of a header's length, and with its members.
     private func looksLikeHeader(_ raw: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard raw.count < 400 else { return false }
+        guard name.isCompressed, (140...240).contains(raw.count), raw.first == 123 || raw.last == 125 else {
+            return false
+        }
+        let due = SegmentHeader(segment: number + 1, first: expected, previousSHA256: SegmentHeader.noPrevious)
+        guard raw.count + 1 == due.encoded().count else { return false }
         let text = String(decoding: raw, as: UTF8.self)
         return ["\"segment\":", "\"first_seq\":", "\"previous_sha256\":"].count { text.contains($0) } >= 2
     }
