@@ -14,6 +14,7 @@ struct Manager: AsyncParsableCommand {
             SubmitCommand.self, TasksCommand.self, ShowCommand.self, WorkersCommand.self, LogsCommand.self,
             ResultsCommand.self, WaitCommand.self, CancelCommand.self, HoldCommand.self, ReleaseCommand.self,
             RetryCommand.self, RequeueCommand.self, PriorityCommand.self, DiffCommand.self, WhyCommand.self,
-            ImportCommand.self, ResetCommand.self, BackupsCommand.self, CompactCommand.self, TokenCommand.self,
+            RepairCommand.self, ImportCommand.self, ResetCommand.self, BackupsCommand.self, CompactCommand.self,
+            TokenCommand.self,
         ])
 }

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <sys/vfs.h>
 #include "clinux.h"
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -30,4 +31,9 @@ int clinux_look_at_child(int32_t pid, int64_t *max_rss_bytes) {
     if (info.si_signo == 0) return 0;
     *max_rss_bytes = (int64_t)usage.ru_maxrss * 1024;
     return 1;
+}
+
+unsigned clinux_filesystem_type(const char *path) {
+    struct statfs status;
+    return statfs(path, &status) == 0 ? (unsigned)status.f_type : 0;
 }

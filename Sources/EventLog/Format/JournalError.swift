@@ -40,7 +40,12 @@ public struct JournalDamage: Error, Sendable, Equatable, CustomStringConvertible
         case reordered
         case duplicate
         case header
-        case gap
+        /// Repair took bytes out here: known, and passed by readers.
+        case gap = "known gap"
+        /// A head hash that was kept elsewhere is not what the journal gives.
+        case anchor
+        /// A saved state is not the one that the journal gives.
+        case state
     }
 
     /// What it looks like.
@@ -73,6 +78,9 @@ public struct JournalDamage: Error, Sendable, Equatable, CustomStringConvertible
         var place = "journal/\(file)"
         if let line { place += ", line \(line)" }
         if let byte { place += ", byte \(byte)" }
+        if kind == .gap { return "known gap in \(place), at seq \(position): \(detail)" }
+        if kind == .state { return "\(file) is not the state that the journal gives: \(detail)" }
+        if kind == .anchor { return "the anchor at seq \(position) does not hold: \(detail)" }
         return "the journal is damaged (\(kind.rawValue)) in \(place), at seq \(position): \(detail). "
             + "'manager verify' lists every damage; 'manager repair' moves damaged bytes aside"
     }

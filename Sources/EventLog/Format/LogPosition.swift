@@ -11,8 +11,8 @@ public struct LogPosition: Sendable, Hashable, Comparable, CustomStringConvertib
     /// Before the first event.
     public static let zero = LogPosition(0)
 
-    /// The position after this one.
-    public var next: LogPosition { LogPosition(rawValue + 1) }
+    /// The position after this one; the greatest stays what it is, so that a number made up in a file ends no reader.
+    public var next: LogPosition { LogPosition(rawValue == .max ? .max : rawValue + 1) }
 
     /// The position before this one; zero stays zero.
     public var previous: LogPosition { LogPosition(rawValue == 0 ? 0 : rawValue - 1) }

@@ -67,8 +67,30 @@ public struct GapLine: Sendable, Equatable {
     public let first: LogPosition
     /// The last position that is missing.
     public let last: LogPosition
+    /// SHA-256 of the bytes taken out, in hex.
+    public let sha256: String
     /// The file that holds the bytes taken out, relative to the journal's directory.
     public let file: String
+
+    /// Makes a line for events that are gone.
+    public init(first: LogPosition, last: LogPosition, sha256: String, file: String) {
+        precondition(first <= last, "a gap of no event")
+        self.first = first
+        self.last = last
+        self.sha256 = sha256
+        self.file = file
+    }
+
+    /// The line with its newline.
+    public func encoded() -> [UInt8] {
+        var bytes = Array("{\"gap\":{\"first_seq\":".utf8)
+        appendDecimal(first.rawValue, to: &bytes)
+        bytes.append(contentsOf: ",\"last_seq\":".utf8)
+        appendDecimal(last.rawValue, to: &bytes)
+        bytes.append(contentsOf: ",\"sha256\":\"\(sha256)\",\"file\":\"\(file)\"}".utf8)
+        appendChecksum(from: 0, to: &bytes)
+        return bytes
+    }
 
     /// Reads a gap line, without its newline. Nil: not one, or its checksum is wrong.
     public init?(_ line: UnsafeBufferPointer<UInt8>) {
@@ -77,13 +99,14 @@ public struct GapLine: Sendable, Equatable {
         else { return nil }
         var members = FrameMembers(UnsafeBufferPointer(rebasing: line[7...]))
         var numbers: [String: UInt64] = [:]
-        var file = ""
+        var texts: [String: String] = [:]
         while let (key, value) = members.next() {
-            if key == "file" { file = value.text ?? "" } else if let n = value.number { numbers[key] = n }
+            if let n = value.number { numbers[key] = n } else { texts[key] = value.text }
         }
         guard let first = numbers["first_seq"], let last = numbers["last_seq"], last >= first else { return nil }
         self.first = LogPosition(first)
         self.last = LogPosition(last)
-        self.file = file
+        sha256 = texts["sha256"] ?? ""
+        file = texts["file"] ?? ""
     }
 }

@@ -13,6 +13,8 @@ struct CheckedLines: Sendable {
 
     var bytes: [UInt8]
     var entries: [Entry] = []
+    /// Gap lines among the chunk's lines: events that repair took out.
+    var gaps: [GapLine] = []
     /// The last position of the chunk, gap lines included.
     var last: LogPosition
     /// What is wrong behind the last entry; thrown after the entries have been shown.

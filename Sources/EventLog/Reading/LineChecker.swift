@@ -16,6 +16,7 @@ struct LineChecker {
     private var pending: [UInt8] = []
     /// The entries of the chunk that is being checked; the last `unfinished` of them wait for their command's end.
     private var entries: [CheckedLines.Entry] = []
+    private var gaps: [GapLine] = []
     private var unfinished = 0
     private var pendingOffset: Int64 = 0
     private var pendingFile: SegmentName?
@@ -93,6 +94,7 @@ struct LineChecker {
     private mutating func take(_ bytes: [UInt8], _ failure: JournalError?) -> CheckedLines {
         var lines = CheckedLines(bytes: bytes, last: last, failure: failure)
         swap(&lines.entries, &entries)
+        swap(&lines.gaps, &gaps)
         guard unfinished > 0 else {
             entries.reserveCapacity(lines.entries.count)
             return lines
@@ -169,8 +171,14 @@ struct LineChecker {
         }
         if let gap = GapLine(bytes) {
             if let expected, gap.first != expected { throw wrongPosition(gap.first, expected: expected, at: offset) }
+            if expected == nil, gap.first > from { throw missing(before: gap.first, at: offset) }
             expected = gap.last.next
-            if gap.last > last { last = gap.last }
+            // What is missing may be the end of a command: what stands of it is all there is.
+            unfinished = 0
+            if gap.last >= from {
+                gaps.append(gap)
+                if gap.last > last { last = gap.last }
+            }
             return
         }
         if chunk.file.isCompressed || lineNumber == 1 {

@@ -51,13 +51,15 @@ public final class LineFollower {
             return true
         }
         var goesOn = true
-        try LogReader(directory, from: next).forEach { line throws(JournalError) in
+        let reader = LogReader(directory, from: next)
+        try reader.forEach { line throws(JournalError) in
             // The active segment is read by `readOn`, so that the next call need not begin anew.
             guard line.position <= limit, newest.isCompressed || line.position < newest.first else { return false }
             goesOn = try body(line)
             next = line.position.next
             return goesOn
         }
+        for gap in reader.gaps where gap.first <= next { next = max(next, gap.last.next) }
         return goesOn
     }
 
@@ -105,11 +107,13 @@ public final class LineFollower {
             do throws(JournalError) {
                 while step == .needsMore, let end = bytes[start...].firstIndex(of: 10) {
                     // Headers and gap lines are no events.
-                    let line = LogLine(UnsafeBufferPointer(rebasing: bytes[start..<end]))
+                    let raw = UnsafeBufferPointer(rebasing: bytes[start..<end])
+                    let line = LogLine(raw)
                     if let line, line.position > limit {
                         step = .limit
                     } else {
                         start = end + 1
+                        if line == nil, let gap = GapLine(raw), gap.last >= next { next = gap.last.next }
                         guard let line, line.position >= next else { continue }
                         next = line.position.next
                         if try !body(line) { step = .stopped }

@@ -33,6 +33,9 @@ public final class LogReader {
     /// The last position that was shown, or that gap lines passed over; before the first: the one before `from`.
     public private(set) var last: LogPosition
 
+    /// Events that repair took out, among those that were read so far: a reader passes them.
+    public private(set) var gaps: [GapLine] = []
+
     /// Bytes at the end of the active segment that were not shown: an unfinished command or a torn line.
     public private(set) var unread: UnreadTail?
 
@@ -56,6 +59,7 @@ public final class LogReader {
     private func show(
         _ lines: CheckedLines, _ body: (LogLine) throws(JournalError) -> Bool
     ) throws(JournalError) -> Bool {
+        gaps += lines.gaps
         let goesOn = try lines.forEach { line throws(JournalError) in
             last = line.position
             return try body(line)

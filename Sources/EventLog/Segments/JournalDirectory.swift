@@ -32,6 +32,18 @@ public struct JournalDirectory: Sendable {
         }
     }
 
+    /// The positions of the baselines that stand, in order: states that the events before them are not needed for.
+    public func baselines() throws(FileError) -> [LogPosition] {
+        guard try fileSystem.metadata(path) != nil else { return [] }
+        return try fileSystem.list(path).compactMap { name in
+            guard name.hasPrefix("baseline-"), name.hasSuffix(".json.gz") else { return nil }
+            return UInt64(name.dropFirst(9).dropLast(8)).map { LogPosition($0) }
+        }.sorted()
+    }
+
+    /// The path of a baseline: the state at a position.
+    public func baselinePath(_ position: LogPosition) -> String { "\(path)/baseline-\(position).json.gz" }
+
     /// Opens a segment for reading; nil where it has just gone.
     func open(_ name: SegmentName) throws(JournalError) -> (any File)? {
         do { return try fileSystem.open(path(of: name), .read) } catch {

@@ -27,6 +27,10 @@ final class SegmentChunks {
     private var insideMember = false
     /// Where in the file the member begins that is being read.
     private var memberOffset: Int64 = 0
+    /// What the extra fields of the members say whose lines have not been compared yet, and where in the bytes that are
+    /// being put together these begin.
+    private var begun: [(entry: GzipMember.Entry, at: Int)] = []
+    private var member: GzipMember.Entry?
     private var atEnd = false
 
     /// `skippingTo`: hop over members that end before this position; only where the members say what they hold.
@@ -113,6 +117,7 @@ final class SegmentChunks {
                 try fill(buffer, made: &made)
                 return made
             }
+            try compareBeginnings(with: bytes)
             if let chunk = wholeLines(of: &bytes) { return chunk }
         }
         return nil
@@ -130,7 +135,7 @@ final class SegmentChunks {
                     return
                 }
             }
-            if !insideMember { try enterMember() }
+            if !insideMember { try enterMember(at: carry.count + made) }
             let inflater = inflater ?? GzipInflater(checkingTrailers: checksTrailers)
             self.inflater = inflater
             let step = input.withUnsafeBufferPointer {
@@ -142,16 +147,22 @@ final class SegmentChunks {
             case .memberEnd:
                 insideMember = false
                 inflater.reset()
+                try compareLength()
                 if !checksTrailers { try skipInput(8) }
             }
         }
     }
 
     /// Positions the input at the data of the member that begins at `inputTaken`.
-    private func enterMember() throws(JournalError) {
+    private func enterMember(at offset: Int) throws(JournalError) {
         insideMember = true
         memberOffset = fileOffset - Int64(input.count - inputTaken)
-        if checksTrailers { return }  // zlib reads the header itself
+        if checksTrailers {
+            // zlib reads the header itself, but not what the extra field says.
+            member = try entry(at: memberOffset)
+            if let member { begun.append((member, offset)) }
+            return
+        }
         while true {
             let header = input.withUnsafeBufferPointer {
                 GzipFrame.header(UnsafeBufferPointer(rebasing: $0[inputTaken...]))
@@ -168,6 +179,27 @@ final class SegmentChunks {
                 fileOffset += Int64(more.count)
                 input = Array(input[inputTaken...]) + more
                 inputTaken = 0
+            }
+        }
+    }
+
+    /// No checksum covers a member's extra field: what it says is compared with what is there.
+    private func compareLength() throws(JournalError) {
+        let size = fileOffset - Int64(input.count - inputTaken) - memberOffset
+        if let member, size != Int64(member.bytes) {
+            throw damage("a gzip member of \(size) bytes says that it has \(member.bytes)")
+        }
+    }
+
+    private func compareBeginnings(with bytes: [UInt8]) throws(JournalError) {
+        let all = begun
+        begun = []
+        for (entry, at) in all where at == 0 || bytes[at - 1] == 10 {
+            let lines = Array(bytes[at...])
+            if !lines.contains(10) {
+                begun = [(entry, 0)]  // its first line comes with the next bytes
+            } else if let problem = MemberCheck.problem(entry, lines) {
+                throw damage(problem)
             }
         }
     }
@@ -217,6 +249,7 @@ final class SegmentChunks {
         inputTaken = 0
         inflater = nil
         insideMember = false
+        begun = []
         atEnd = false
     }
 

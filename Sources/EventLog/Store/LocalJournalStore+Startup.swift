@@ -50,7 +50,7 @@ extension LocalJournalStore {
     }
 
     /// Whether every line of a compressed file is good, and its gzip frame too.
-    private func compressedIsGood(_ name: SegmentName) throws(JournalError) -> Bool {
+    func compressedIsGood(_ name: SegmentName) throws(JournalError) -> Bool {
         do throws(JournalError) {
             try readThrough(name)
             return true
@@ -139,7 +139,7 @@ extension LocalJournalStore {
         while let chunk = try chunks.next() {
             for line in chunk.bytes.split(separator: 10) {
                 let (event, isFrame) = line.withUnsafeBufferPointer {
-                    (LogLine($0)?.position, SegmentHeader($0) != nil || GapLine($0) != nil)
+                    (LogLine($0)?.position ?? GapLine($0)?.last, SegmentHeader($0) != nil)
                 }
                 if let event { last = event }
                 guard event != nil || isFrame else {

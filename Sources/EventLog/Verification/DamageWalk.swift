@@ -1,4 +1,3 @@
-import Crypto
 import Glibc
 
 /// Walks the lines of a journal and notes every one that is not what was written.
@@ -16,6 +15,14 @@ struct DamageWalk {
     private var reached = LogPosition.zero
     private var lastTime = LogTime(microseconds: .min)
     private var chain = SegmentChain()
+    private let anchors: [Anchor]
+    /// What the journal gives at the anchors' positions.
+    private var headsAtAnchors: [LogPosition: String] = [:]
+    /// The position that the journal may begin at: behind the history that was discarded.
+    private let begins: LogPosition
+    private var notes = RepairNotes()
+    /// Headers whose hash is another than that of the segment before them: a later note may tell why.
+    private var links: [(segment: UInt64, found: String, hasGap: Bool, damage: JournalDamage)] = []
     private var carriesSynced: Bool?
     /// Where the newest command began whose last event has not come.
     private var unfinished: (file: SegmentName, byte: Int64, bytes: Int64)?
@@ -23,7 +30,11 @@ struct DamageWalk {
     private var torn: [JournalDamage] = []
     private var tornBytes: Int64 = 0
 
-    init(wanted: Set<LogPosition>) { self.wanted = wanted }
+    init(wanted: Set<LogPosition>, anchors: [Anchor], begins: LogPosition) {
+        self.wanted = wanted
+        self.anchors = anchors
+        self.begins = begins
+    }
 
     /// Looks at a chunk's lines. Throws only for a newer format.
     mutating func take(_ chunk: LineChunk) throws(JournalError) {
@@ -72,7 +83,55 @@ struct DamageWalk {
         }
         report.segments = chain.segments
         report.headSHA256 = chain.head
+        settleLinks()
+        settleAnchors()
         return report
+    }
+
+    /// A segment that repair changed is not what its successor says: known where a note names its hash as it is now, or
+    /// where it has a gap of which no note tells yet.
+    private mutating func settleLinks() {
+        for link in links {
+            let noted = notes.segments[link.segment]
+            if noted == link.found {
+                if link.hasGap { continue }
+                var known = link.damage
+                known.kind = .gap
+                known.detail += "; repair has noted that it is taken as it stands"
+                report.gaps.append(known)
+            } else if noted != nil || !link.hasGap {
+                report.damage.append(link.damage)
+            }
+        }
+        for index in report.gaps.indices where report.gaps[index].detail.hasPrefix(Self.gapWords) {
+            let gap = report.gaps[index]
+            if !notes.gaps.contains(where: { $0.first == gap.position }) {
+                report.gaps[index].detail += "; no note tells of it yet: the next start or 'manager repair' writes it"
+            }
+        }
+    }
+
+    private static let gapWords = "repair took out"
+
+    private mutating func settleAnchors() {
+        for anchor in anchors {
+            let found = headsAtAnchors[anchor.position]
+            if found == anchor.sha256 {
+                report.anchors.append(anchor)
+                continue
+            }
+            let detail: String
+            if let found {
+                detail = "the journal gives \(found) there: something up to this event was changed"
+            } else if anchor.position > report.last {
+                detail = "the journal ends at seq \(report.last)"
+            } else {
+                detail = "its line is missing or broken"
+            }
+            report.damage.append(
+                JournalDamage(
+                    kind: .anchor, file: file?.text ?? "", position: anchor.position, detail: detail))
+        }
     }
 
     // MARK: - Lines
@@ -111,14 +170,24 @@ struct DamageWalk {
             confirmTorn()
             compare(header.first, at: offset, chunk)
             expected = header.first
-            if let problem = chain.enter(header, withNewline) { note(.brokenChain, offset, problem, chunk) }
+            take(chain.enter(header, withNewline), offset, chunk)
+            if header.segment == 1 { keepHead(at: .zero) }
         } else if let gap = GapLine(bytes) {
             confirmTorn()
             compare(gap.first, at: offset, chunk)
             expected = gap.last.next
             reached = max(reached, gap.last)
             report.last = max(report.last, gap.last)
+            unfinished = nil
             chain.add(withNewline, endsCommand: true)
+            chain.hasGap = true
+            keepHead(at: gap.last)
+            report.gaps.append(
+                JournalDamage(
+                    kind: .gap, file: chunk.file.text, line: offset >= 0 ? lineNumber : nil,
+                    byte: offset >= 0 ? offset : nil, position: gap.first,
+                    detail:
+                        "\(Self.gapWords) seq \(gap.first) to \(gap.last); the bytes are kept in journal/\(gap.file)"))
         } else if lineNumber == 1 {
             note(.header, offset, "the first line is no segment header", chunk)
             loseTrack()
@@ -126,6 +195,24 @@ struct DamageWalk {
             breaks(
                 .bitRot, at: offset, "the line's checksum is wrong", in: chunk, bytes: Int64(withNewline.count))
         }
+    }
+
+    private mutating func take(_ problem: SegmentChain.Problem?, _ offset: Int64, _ chunk: LineChunk) {
+        switch problem {
+        case nil: return
+        case .number(let words): note(.brokenChain, offset, words, chunk)
+        case .hash(let segment, let found, let stated, let hasGap):
+            let damage = damage(
+                .brokenChain, offset, "the hash of the segment before it is \(found), the header says \(stated)", chunk)
+            links.append((segment, found, hasGap, damage))
+        }
+    }
+
+    private mutating func keepHead(at position: LogPosition) {
+        guard !anchors.isEmpty, headsAtAnchors[position] == nil,
+            anchors.contains(where: { $0.position == position })
+        else { return }
+        headsAtAnchors[position] = chain.through
     }
 
     private mutating func accept(
@@ -140,6 +227,8 @@ struct DamageWalk {
         report.events += 1
         if wanted.contains(line.position) { report.crcs[line.position] = line.crc }
         chain.add(withNewline, endsCommand: !line.hasMore)
+        notes.take(line)
+        keepHead(at: line.position)
         if line.hasMore {
             let begun = unfinished ?? (chunk.file, offset, 0)
             unfinished = (begun.file, begun.byte, begun.bytes + Int64(withNewline.count))
@@ -152,7 +241,7 @@ struct DamageWalk {
     /// Compares a position with the one that is due.
     private mutating func compare(_ found: LogPosition, at offset: Int64, _ chunk: LineChunk) {
         guard let due = expected else {
-            if reached == .zero, report.damage.isEmpty, found > LogPosition(1) {
+            if reached == .zero, report.damage.isEmpty, found > max(LogPosition(1), begins) {
                 note(.missingSegment, offset, "the journal begins at seq \(found)", chunk)
             }
             return
@@ -167,20 +256,23 @@ struct DamageWalk {
     }
 
     private mutating func note(_ kind: JournalDamage.Kind, _ offset: Int64, _ detail: String, _ chunk: LineChunk) {
-        report.damage.append(
-            JournalDamage(
-                kind: kind, file: chunk.file.text, line: offset >= 0 ? lineNumber : nil,
-                byte: offset >= 0 ? offset : nil, position: expected ?? reached.next, detail: detail))
+        report.damage.append(damage(kind, offset, detail, chunk))
         chain.isDamaged = true
+    }
+
+    private func damage(
+        _ kind: JournalDamage.Kind, _ offset: Int64, _ detail: String, _ chunk: LineChunk
+    ) -> JournalDamage {
+        JournalDamage(
+            kind: kind, file: chunk.file.text, line: offset >= 0 ? lineNumber : nil,
+            byte: offset >= 0 ? offset : nil, position: expected ?? reached.next, detail: detail)
     }
 
     private mutating func breaks(
         _ kind: JournalDamage.Kind, at offset: Int64, _ detail: String, in chunk: LineChunk, bytes: Int64
     ) {
         if chunk.isTail { lineNumber += 1 }
-        let damage = JournalDamage(
-            kind: kind, file: chunk.file.text, line: offset >= 0 ? lineNumber : nil, byte: offset >= 0 ? offset : nil,
-            position: expected ?? reached.next, detail: detail)
+        let damage = damage(kind, offset, detail, chunk)
         if chunk.file.isCompressed {
             report.damage.append(damage)
             loseTrack()
@@ -204,53 +296,5 @@ struct DamageWalk {
         reached = max(reached, report.last)
         unfinished = nil
         chain.isDamaged = true
-    }
-}
-
-/// The running hash of segments: each header must carry the hash of the segment before it.
-private struct SegmentChain {
-    private(set) var segments: UInt64 = 0
-    /// True where bytes of the segment are known to be wrong: its hash says nothing new then.
-    var isDamaged = false
-    private var number: UInt64 = 0
-    private var hash = SHA256()
-    /// Lines of a command that is not whole yet: they belong to the segment, but not to the head hash.
-    private var open: [UInt8] = []
-
-    /// The hash of the newest segment through the last whole command, in hex; nil without segments.
-    var head: String? { segments == 0 ? nil : hexString(hash.finalize()) }
-
-    mutating func add(_ line: UnsafeRawBufferPointer, endsCommand: Bool) {
-        if endsCommand, open.isEmpty {
-            hash.update(bufferPointer: line)
-            return
-        }
-        open.append(contentsOf: line)
-        if endsCommand {
-            hash.update(data: open)
-            open.removeAll(keepingCapacity: true)
-        }
-    }
-
-    /// Begins a segment; a sentence where it does not fit the one before.
-    mutating func enter(_ header: SegmentHeader, _ line: UnsafeRawBufferPointer) -> String? {
-        var problem: String?
-        let previous = segments == 0 ? SegmentHeader.noPrevious : hexString(hash.finalize())
-        if segments > 0 || header.segment == 1 {
-            if isDamaged {
-                problem = nil  // named already
-            } else if segments > 0, header.segment != number + 1 {
-                problem = "segment \(header.segment) follows segment \(number)"
-            } else if header.previousSHA256 != previous {
-                problem = "the hash of the segment before it is \(previous), the header says \(header.previousSHA256)"
-            }
-        }
-        segments += 1
-        number = header.segment
-        isDamaged = false
-        hash = SHA256()
-        hash.update(bufferPointer: line)
-        open = []
-        return problem
     }
 }

@@ -1,6 +1,6 @@
 /// Checks every byte of a journal: checksums, positions, times, gzip frames and the chain of segments.
 ///
-/// Goes on behind each damage and lists all of them. Reads as readers do, by position and without locks, so a manager
+/// Goes on behind each damage and lists all of them; what `repair` took out and noted is listed apart. Reads as readers do, by position and without locks, so a manager
 /// that runs, seals and compacts meanwhile gives no false alarm.
 public struct Verifier {
     /// What was found.
@@ -11,12 +11,16 @@ public struct Verifier {
         public var segments: UInt64 = 0
         /// The last event of a whole command.
         public var last = LogPosition.zero
-        /// SHA-256 of the last segment from its header through that event's line, in hex; nil without segments.
+        /// SHA-256 of that event's segment from its header through that event's line, in hex; nil without segments.
         public var headSHA256: String?
         /// Bytes at the end that the next start may cut.
         public var tail: UnreadTail?
         /// Places that are not what was written, in order; at most `mostDamages`.
         public var damage: [JournalDamage] = []
+        /// What `repair` took out, and segments that it changed: known, and no damage any more.
+        public var gaps: [JournalDamage] = []
+        /// The anchors that hold.
+        public var anchors: [Anchor] = []
         /// The checksums of the lines at the wanted positions.
         public var crcs: [LogPosition: UInt32] = [:]
     }
@@ -29,11 +33,12 @@ public struct Verifier {
     /// `directory`: the journal's.
     public init(_ directory: JournalDirectory) { self.directory = directory }
 
-    /// Reads everything. `wanted`: positions whose lines' checksums are to be reported. Throws only what is no damage:
-    /// errors of the disk, a newer format.
-    public func run(wanted: Set<LogPosition> = []) throws(JournalError) -> Report {
+    /// Reads everything. `wanted`: positions whose lines' checksums are to be reported. `anchors`: head hashes that were
+    /// kept elsewhere; one that does not hold is a damage. Throws only what is no damage: errors of the disk, a newer
+    /// format.
+    public func run(wanted: Set<LogPosition> = [], anchors: [Anchor] = []) throws(JournalError) -> Report {
         let source = SegmentSequence(directory, from: LogPosition(1), checkingTrailers: true)
-        var walk = DamageWalk(wanted: wanted)
+        var walk = DamageWalk(wanted: wanted, anchors: anchors, begins: try discardedUpTo().next)
         var goesOn = true
         while goesOn, walk.report.damage.count < Self.mostDamages {
             do throws(JournalError) {
@@ -45,5 +50,13 @@ public struct Verifier {
             }
         }
         return walk.finish()
+    }
+
+    /// Where history was discarded: the position that the newest baseline before the first file stands at.
+    private func discardedUpTo() throws(JournalError) -> LogPosition {
+        guard let first = try directory.segments().first?.first, first > LogPosition(1) else { return .zero }
+        do { return try directory.baselines().contains(first.previous) ? first.previous : .zero } catch {
+            throw .file(error)
+        }
     }
 }

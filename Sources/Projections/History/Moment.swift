@@ -30,12 +30,17 @@ public enum Replay {
         public var isBeyondEnd: Bool
         /// What was left unread at the journal's end; the next start may cut it.
         public var unread: UnreadTail?
+        /// Events that repair took out and that no baseline makes up for: what they did is missing in the state.
+        public var gaps: [GapLine] = []
     }
 
-    /// The state at a moment. `base`: a state to begin from, which must not lie behind the moment.
+    /// The state at a moment. `base`: a state to begin from, which must not lie behind the moment; where it is the empty
+    /// one, the newest baseline that does not is taken: repair leaves one where events are missing before it.
     public static func state(
         at moment: Moment, in journal: JournalDirectory, from base: ManagerState = ManagerState()
     ) throws(JournalError) -> Outcome {
+        var base = base
+        if base.position == .zero, let baseline = try Baseline.newest(in: journal, notAfter: moment) { base = baseline }
         var state = base
         let reader = LogReader(journal, from: base.position.next, prefetching: true)
         let end = try reader.forEach { line throws(JournalError) in
@@ -54,6 +59,9 @@ public enum Replay {
             case .time(let time): end == .reached && time > LogTime.now()
             case .position(let position): position > state.position
             }
-        return Outcome(state: state, isBeyondEnd: isBeyond, unread: reader.unread)
+        var outcome = Outcome(state: state, isBeyondEnd: isBeyond, unread: reader.unread)
+        // A moment inside a gap: what comes before it is all there is.
+        outcome.gaps = reader.gaps.filter { $0.first <= state.position.next }
+        return outcome
     }
 }

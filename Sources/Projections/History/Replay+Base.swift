@@ -2,7 +2,7 @@ import EventLog
 
 extension Replay {
     /// The state up to a position, folded upon one that was kept earlier; nil where that one is not this journal's: its
-    /// last event is not there, or has another checksum.
+    /// last event is not there, or has another checksum. A base whose last event repair took out counts as its own.
     ///
     /// `endsHistory`: the base stands where older history was discarded, so that its last event is not there any more.
     /// `isInterrupted`: asked now and then; where it says so, the state is returned as far as it was folded.
@@ -16,7 +16,9 @@ extension Replay {
         var isOwn = endsHistory || base.position == .zero
         let reader = LogReader(
             journal, from: max(start, LogPosition(1)), prefetching: limit.rawValue - base.position.rawValue > 20_000)
+        func isInGap() -> Bool { reader.gaps.contains { $0.first <= base.position && base.position <= $0.last } }
         try reader.forEach { line throws(JournalError) in
+            if !isOwn, line.position > base.position { isOwn = isInGap() }
             guard isOwn else {
                 isOwn = line.position == base.position && line.crc == base.crc
                 return isOwn && line.position < limit
@@ -26,7 +28,10 @@ extension Replay {
             folded += 1
             return true
         }
-        return isOwn ? Based(state: state, foldedEvents: folded, unread: reader.unread) : nil
+        guard isOwn || isInGap() else { return nil }
+        // A moment inside a gap: what comes before it is all there is.
+        let gaps = reader.gaps.filter { $0.last > base.position && $0.first <= state.position.next }
+        return Based(state: state, foldedEvents: folded, gaps: gaps, unread: reader.unread)
     }
 
     /// A state that was folded upon another.
@@ -35,6 +40,8 @@ extension Replay {
         public var state: ManagerState
         /// How many events were folded for it.
         public var foldedEvents: UInt64
+        /// Events that repair took out: what they did is missing in the state.
+        public var gaps: [GapLine] = []
         /// What was left unread at the journal's end; the next start may cut it.
         public var unread: UnreadTail?
     }

@@ -58,6 +58,20 @@ public enum StateDecoder {
         return nil
     }
 
+    /// The `state_hash` that a file states, in hex, and the one that its bytes have; nil where it has none.
+    public static func stateHashes(_ bytes: [UInt8]) -> (stated: String, found: String)? {
+        let journal = Array(",\"journal\":{\"seq\":".utf8)
+        let hash = Array(",\"state_hash\":\"sha256:".utf8)
+        func last(_ mark: [UInt8]) -> Int? {
+            let lowest = max(0, bytes.count - 500)
+            guard bytes.count >= mark.count else { return nil }
+            return (lowest...(bytes.count - mark.count)).last { bytes[$0...].starts(with: mark) }
+        }
+        guard let end = last(journal), let at = last(hash), bytes.count >= at + hash.count + 64 else { return nil }
+        let stated = String(decoding: bytes[(at + hash.count)..<(at + hash.count + 64)], as: UTF8.self)
+        return (stated, hexString(SHA256.hash(data: bytes[1..<end])))
+    }
+
     /// Whether this program wrote the file, as far as its members tell; of a broken file by how it ends.
     public static func isOwn(_ bytes: [UInt8]) -> Bool {
         if let named = namesJournal(bytes) { return named }

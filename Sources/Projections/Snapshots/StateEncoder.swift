@@ -11,6 +11,7 @@ public struct StateEncoder {
     private var whole = SHA256()
     private var inner = SHA256()
     private var isInner = false
+    private var stateHash = ""
 
     /// The version of `more`: raised when the fold keeps something new, so that older snapshots are not used.
     static let foldVersion: Int64 = 3
@@ -44,6 +45,13 @@ public struct StateEncoder {
         return collected.bytes
     }
 
+    /// The `state_hash` of a state, in hex.
+    public static func stateHash(_ state: ManagerState) -> String {
+        var encoder = StateEncoder(state, width: 1) { _ in }
+        do { try encoder.run() } catch { preconditionFailure("hashing threw \(error)") }
+        return encoder.stateHash
+    }
+
     private final class Collected { var bytes: [UInt8] = [] }
 
     private mutating func run() throws {
@@ -73,7 +81,8 @@ public struct StateEncoder {
         isInner = false
         appendJournal()
         try flush()
-        text(",\"state_hash\":\"sha256:\(hexString(inner.finalize()))\"")
+        stateHash = hexString(inner.finalize())
+        text(",\"state_hash\":\"sha256:\(stateHash)\"")
         try flush()
         let checksum = hexString(whole.finalize())
         text(",\"checksum\":\"sha256:\(checksum)\"}\n")

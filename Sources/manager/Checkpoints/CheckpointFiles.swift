@@ -43,6 +43,16 @@ struct CheckpointFiles: Sendable {
         "\(data.checkpoints)/\(position)\(indexSuffix)"
     }
 
+    /// Removes all that end at or behind an event. They can be made again.
+    func remove(from position: LogPosition) throws(FileError) {
+        let paths =
+            indexes.filter { $0 >= position }.map { Self.indexPath($0, data) }
+            + states.filter { $0 >= position }.map { Self.statePath($0, data) }
+        guard !paths.isEmpty else { return }
+        for path in paths { try data.fileSystem.remove(path) }
+        try data.fileSystem.syncDirectory(data.checkpoints)
+    }
+
     /// An index; nil where it is not to be read, damaged, or not what its name says.
     func index(_ position: LogPosition) -> TaskIndex? {
         do {

@@ -61,16 +61,7 @@ struct CheckpointWriter {
             bytesSinceState = index.hasState ? 0 : bytesSinceState + Int64(index.lineBytes)
             if index.hasState { try countState(position) }
         }
-        var removed = false
-        for position in files.indexes where position > covered {
-            try data.fileSystem.remove(CheckpointFiles.indexPath(position, data))
-            removed = true
-        }
-        for position in files.states where position > covered {
-            try data.fileSystem.remove(CheckpointFiles.statePath(position, data))
-            removed = true
-        }
-        if removed { try data.fileSystem.syncDirectory(data.checkpoints) }
+        try files.remove(from: covered.next)
     }
 
     /// Covers what has been sealed since. `live`: the state as it is, all of it durable. Blocks for as long as it takes.
@@ -126,11 +117,19 @@ struct CheckpointWriter {
         var state = found.state
         var index = TaskIndexBuilder(from: covered.next)
         var failure: (any Error)?
+        var baselines = try data.journal.baselines().filter { $0 > covered }
         try LogReader(data.journal, from: covered.next, prefetching: true).forEach { line throws(JournalError) in
             guard line.position <= end, !isInterrupted() else { return false }
             do {
                 let event = try EventView(line.body)
-                state.apply(event, at: line.position, time: line.time, crc: line.crc)
+                while let next = baselines.first, next <= line.position {
+                    // Events are missing before it: it takes the place of what was folded.
+                    baselines.removeFirst()
+                    if let baseline = try Baseline.read(next, in: data.journal) { state = baseline }
+                }
+                if line.position > state.position {
+                    state.apply(event, at: line.position, time: line.time, crc: line.crc)
+                }
                 index.note(line, event, state)
                 if !line.hasMore, index.lineBytes >= UInt64(stretchBytes) || line.position == end {
                     try write(&index, state)

@@ -26,7 +26,7 @@ struct ReplayCommand: AsyncParsableCommand {
             let found = try await onThread(named: "replay") {
                 Result { try MomentReader(data).state(at: moment, fromBeginning: fromBeginning) }
             }.get()
-            Terminal.warnBeyond(found.isBeyondEnd, found.state.position)
+            Terminal.warn(found.isBeyondEnd, found.gaps, found.state.position)
             let cores = ProcessInfo.processInfo.activeProcessorCount
             try StateEncoder.write(found.state, cores: min(cores, 4)) { Terminal.write($0) }
         }

@@ -34,6 +34,7 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup(title: "Limits") var bounds: LimitOptions
     @Flag(help: "Start although the journal's last event lies more than a day in the future.")
     var acceptClock = false
+    @Flag(help: "Read only: answer reads although the journal is damaged; nothing is written.") var degraded = false
     @Flag(help: "End when nothing can become complete any more: 0 if all tasks are complete, else 1.")
     var exitWhenDone = false
 
@@ -80,6 +81,11 @@ struct ServeCommand: AsyncParsableCommand {
             options.accessLog = accessLog
             let hangups = Hangups { [doors] in doors.reload(security, accessLog, logger) }
             defer { hangups.stop() }
+            if degraded {
+                let interrupted = Interruption()
+                return try await ManagerDaemon.serveDegraded(
+                    options, logger: logger, until: { interrupted.isRequested })
+            }
             try data.fileSystem.createDirectories(data.path)
             options.results = results
             options.sweeps = try SweepReading.read(config, in: data, logger: logger)

@@ -30,7 +30,7 @@ struct StatusCommand: AsyncParsableCommand {
             let found = try await onThread(named: "replay") { Result { try MomentReader(data).status(at: moment) } }
                 .get()
             let status = found.summary
-            Terminal.warnBeyond(found.isBeyondEnd, status.position)
+            Terminal.warn(found.isBeyondEnd, found.gaps, status.position)
             if json {
                 Terminal.write(StatusJSON.bytes(status, now: moment.clock(status.time)) + [10])
             } else {

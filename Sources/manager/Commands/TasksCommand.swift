@@ -96,7 +96,7 @@ extension MomentOptions {
         let data = try dataOptions.forReading()
         let moment = try moment()
         let found = try await onThread(named: "replay") { Result { try MomentReader(data).state(at: moment) } }.get()
-        Terminal.warnBeyond(found.isBeyondEnd, found.state.position)
+        Terminal.warn(found.isBeyondEnd, found.gaps, found.state.position)
         return found
     }
 }

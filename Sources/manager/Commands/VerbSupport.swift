@@ -124,6 +124,16 @@ enum Terminal {
         return Logger(label: "manager")
     }
 
+    /// Warns that a moment lies beyond the journal's end, or behind events that are missing, where it does.
+    static func warn(_ isBeyondEnd: Bool, _ gaps: [GapLine], _ last: LogPosition) {
+        warnBeyond(isBeyondEnd, last)
+        for gap in gaps {
+            complain(
+                "manager: seq \(gap.first) to \(gap.last) are missing in the journal (kept in journal/\(gap.file)): this "
+                    + "state is made from what is left")
+        }
+    }
+
     /// Warns that a moment lies beyond the journal's end, where it does.
     static func warnBeyond(_ isBeyondEnd: Bool, _ last: LogPosition) {
         guard isBeyondEnd else { return }

@@ -64,13 +64,17 @@ final class ReadOnlyManager: Sendable {
     let processor: CommandProcessor
     let snapshots: SnapshotService
 
-    /// Why nothing but reads is taken.
-    static let reason =
+    /// Why nothing but reads is taken on a full disk.
+    static let fullDisk =
         "the disk is full, so the journal cannot be written yet: free some room; the manager tries again every few seconds"
 
     /// Reads the state as the journal stands, up to the last whole command. Nothing is written.
-    init(_ data: DataDirectory) throws {
-        let state = try MomentReader(data).state(at: .now).state
+    convenience init(_ data: DataDirectory) throws {
+        self.init(data, try MomentReader(data).state(at: .now).state, reason: Self.fullDisk)
+    }
+
+    /// Shows a state; `reason`: why nothing but reads is taken.
+    init(_ data: DataDirectory, _ state: ManagerState, reason: String) {
         let results = ResultWriter(ResultFiles(dataDirectory: data.path, on: data.fileSystem), report: { _ in })
         let publisher = Publisher(durable: state.position)
         // A writer that is never given anything: the store is not opened.
@@ -80,7 +84,7 @@ final class ReadOnlyManager: Sendable {
             onDurable: { _ in }, onFailure: { preconditionFailure("a journal that is not open was written: \($0)") })
         processor = CommandProcessor(
             state: state, writer: writer, publisher: publisher, results: results, poisonAfter: 0,
-            readOnly: Self.reason)
+            readOnly: reason)
         snapshots = SnapshotService(data, processor, last: state.position)
     }
 

@@ -84,6 +84,7 @@ final class ManagerDaemon: Sendable {
         let data = options.data
         let lock = try takeLock(data)
         let warn: @Sendable (String) -> Void = { logger.warning("\($0)") }
+        if let name = UntrustedFileSystem.name(at: data.path) { warn(UntrustedFileSystem.warning(name, data.path)) }
         let security = options.security ?? .loopback(logger)
         let http = HTTPService(
             options.http, data: data,
@@ -124,7 +125,7 @@ final class ManagerDaemon: Sendable {
     /// Where workers connect; nil where there is no port for them.
     var workerAddress: String? { listener?.address }
 
-    private static func takeLock(_ data: DataDirectory) throws(StartFailure) -> DirectoryLock {
+    static func takeLock(_ data: DataDirectory) throws(StartFailure) -> DirectoryLock {
         // The lock's directory must not be made before this is known: a state file without its journal.
         try StartupOrder.refuseStateWithoutJournal(data)
         do throws(JournalError) {
@@ -136,7 +137,7 @@ final class ManagerDaemon: Sendable {
         } catch { throw StartFailure(error) }
     }
 
-    private static func bind<T>(_ endpoint: Endpoint, _ flag: String, _ body: () async throws -> T) async throws -> T {
+    static func bind<T>(_ endpoint: Endpoint, _ flag: String, _ body: () async throws -> T) async throws -> T {
         do { return try await body() } catch {
             throw StartFailure(
                 "cannot listen on \(endpoint) (\(error)): is another program using the port? Choose another with \(flag)"
@@ -149,6 +150,8 @@ final class ManagerDaemon: Sendable {
         let processor: CommandProcessor
         let opened: OpenedJournal
         let snapshotPosition: LogPosition?
+        /// What a repair has left to be written.
+        let unsettled: GapFold.Unsettled
     }
 
     /// Brings the directory to life; the lock is held.
@@ -177,7 +180,9 @@ final class ManagerDaemon: Sendable {
         let processor = CommandProcessor(
             state: loaded.state, writer: writer, publisher: publisher, results: results,
             poisonAfter: options.poisonAfter, quarantineAfter: options.quarantineAfter)
-        return Parts(processor: processor, opened: loaded.opened, snapshotPosition: loaded.snapshotPosition)
+        return Parts(
+            processor: processor, opened: loaded.opened, snapshotPosition: loaded.snapshotPosition,
+            unsettled: loaded.unsettled)
     }
 
     /// The first events of this run and the lines that a start prints.
@@ -192,6 +197,7 @@ final class ManagerDaemon: Sendable {
             )
             processor.record([Self.note(cut)], actor: nil)
         }
+        GapSettlement.record(parts.unsettled, [], processor, actor: nil) { logger.warning("\($0)") }
         if options.judgesRunning {
             let lines = staleCheck.atStart()
             StartReport.list(lines.valid)

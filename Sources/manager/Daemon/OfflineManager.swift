@@ -10,15 +10,22 @@ final class OfflineManager: Sendable {
     let snapshots: SnapshotService
     private let lock: DirectoryLock
 
-    /// Loads the directory. The lock is given free where that fails.
-    init(_ data: DataDirectory, _ lock: DirectoryLock, warn: @escaping @Sendable (String) -> Void) throws(StartFailure)
-    {
+    /// What a repair had left to be written, and now is.
+    let settled: GapFold.Unsettled
+
+    /// Loads the directory. The lock is given free where that fails. `notes`: those of a repair of just now.
+    init(
+        _ data: DataDirectory, _ lock: DirectoryLock, notes: [Event] = [], actor: String? = nil,
+        warn: @escaping @Sendable (String) -> Void
+    ) throws(StartFailure) {
         do throws(StartFailure) {
             guard let http = Endpoint("127.0.0.1:0") else { preconditionFailure("a fixed endpoint") }
             let parts = try ManagerDaemon.load(ManagerDaemon.Options(data: data, http: http), warn: warn)
             processor = parts.processor
             snapshots = SnapshotService(data, parts.processor, last: parts.snapshotPosition)
             if let cut = parts.opened.cut { parts.processor.record([ManagerDaemon.note(cut)], actor: nil) }
+            settled = parts.unsettled
+            GapSettlement.record(parts.unsettled, notes, parts.processor, actor: actor, warn: warn)
             self.lock = lock
         } catch {
             lock.release()

@@ -47,6 +47,8 @@ struct Startup {
         var opened: OpenedJournal
         /// Where the state file stands, if one was good.
         var snapshotPosition: LogPosition?
+        /// What a repair has left to be written.
+        var unsettled = GapFold.Unsettled()
     }
 
     /// The results that are held in memory before their rows are written.
@@ -68,13 +70,15 @@ struct Startup {
             snapshot = .setAside
         }
         let base = try base(snapshot, copies, upTo: opened.last)
-        let state = try replay(from: base ?? ManagerState(), results)
+        let (state, unsettled) = try replay(from: base ?? ManagerState(), upTo: opened.last, results)
         if case .missing = snapshot, opened.last > .zero, hadJournal {
             warn(
                 "manager_state.json is missing: rebuilt from the journal (\(state.taskCount) tasks); "
                     + "'manager reset' starts fresh")
         }
-        return Loaded(state: state, store: store, opened: opened, snapshotPosition: snapshot.state?.position)
+        return Loaded(
+            state: state, store: store, opened: opened, snapshotPosition: snapshot.state?.position, unsettled: unsettled
+        )
     }
 
     func hasJournal() throws(StartFailure) -> Bool {
@@ -115,7 +119,14 @@ struct Startup {
     private func base(
         _ snapshot: SnapshotLook, _ copies: StateCopies, upTo last: LogPosition
     ) throws(StartFailure) -> ManagerState? {
-        if let state = snapshot.state { return state }
+        if let state = snapshot.state {
+            // A repair has left a state behind a gap that this one stands before.
+            guard let later = try copies.newest(after: state.position, upTo: last, withBackups: false) else {
+                return state
+            }
+            warn("the state is taken from \(later.path) (seq \(later.state.position)) and the events after it")
+            return later.state
+        }
         let isDamaged = if case .setAside = snapshot { true } else { false }
         guard let found = try copies.newest(upTo: last, withBackups: isDamaged) else { return nil }
         warn("the state is taken from \(found.path) (seq \(found.state.position)) and the events after it")
@@ -124,15 +135,17 @@ struct Startup {
 
     // MARK: - The events after it
 
-    private func replay(from base: ManagerState, _ results: ResultWriter) throws(StartFailure) -> ManagerState {
-        var state = base
+    private func replay(
+        from base: ManagerState, upTo last: LogPosition, _ results: ResultWriter
+    ) throws(StartFailure) -> (ManagerState, GapFold.Unsettled) {
+        var fold = GapFold(base)
         var owed: [(task: String, attempt: UInt32, result: [UInt8], position: LogPosition)] = []
         var owedBytes = 0
         var failure: StartFailure?
         var extended: [ExtendedRows.Wanted] = []
         results.writeOwed([], outputDirectories: base.outputDirectories)
         func writeOwed() {
-            let rows = owed.compactMap { results.owe($0.task, $0.attempt, $0.result, $0.position, state) }
+            let rows = owed.compactMap { results.owe($0.task, $0.attempt, $0.result, $0.position, fold.state) }
             owed.removeAll()
             owedBytes = 0
             results.writeOwed(rows, outputDirectories: [])
@@ -142,7 +155,7 @@ struct Startup {
                 line throws(JournalError) in
                 do throws(EventError) {
                     let event = try EventView(line.body)
-                    state.apply(event, at: line.position, time: line.time, crc: line.crc)
+                    fold.apply(event, line)
                     if let result = event.result, event.kind == .completed || event.kind == .result {
                         owed.append(
                             (String(decoding: event.task, as: UTF8.self), event.attempt, Array(result), line.position))
@@ -150,7 +163,7 @@ struct Startup {
                         // Each round looks through the files for rows that stand there already: few, large rounds.
                         if owedBytes >= Self.owedRoundBytes { writeOwed() }
                     }
-                    if event.kind == .extended, let wanted = ExtendedRows.Wanted(event, state) {
+                    if event.kind == .extended, let wanted = ExtendedRows.Wanted(event, fold.state) {
                         extended.append(wanted)
                     }
                 } catch {
@@ -162,9 +175,10 @@ struct Startup {
         } catch { throw StartFailure(error) }
         if let failure { throw failure }
         if !owed.isEmpty { writeOwed() }
+        let state = fold.state
         do throws(JournalError) {
             try ExtendedRows(journal: data.journal, results: results).write(extended, at: state.position, state)
         } catch { throw StartFailure(error) }
-        return state
+        return (state, fold.finish(at: last))
     }
 }

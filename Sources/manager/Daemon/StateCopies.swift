@@ -12,7 +12,7 @@ struct StateCopies: Sendable {
         var path: String
     }
 
-    private struct Candidate {
+    struct Candidate {
         var position: LogPosition
         var path: String
         var isBaseline: Bool
@@ -32,21 +32,19 @@ struct StateCopies: Sendable {
     /// The newest position that a name tells, whether the file is good or not; nil where there is no copy.
     func newestNamed() throws(FileError) -> LogPosition? { try candidates(withBackups: true).first?.position }
 
-    /// The newest good copy at or before the journal's end whose last event is the journal's own.
-    /// Baselines count only where the journal does not reach back to its first event.
-    func newest(upTo last: LogPosition, withBackups: Bool) throws(StartFailure) -> Found? {
+    /// The newest good copy behind `base`, at or before the journal's end, whose last event is the journal's own.
+    /// Baselines always count: they stand where events before them are missing.
+    func newest(
+        after base: LogPosition = .zero, upTo last: LogPosition, withBackups: Bool
+    ) throws(StartFailure) -> Found? {
         do throws(JournalError) {
             let first = try data.journal.segments().first?.first ?? LogPosition(1)
-            let isDiscarded = first > LogPosition(1)
             let all: [Candidate]
             do throws(FileError) { all = try candidates(withBackups: withBackups) } catch { throw .file(error) }
             for candidate in all where candidate.position <= last && candidate.position.next >= first {
-                if candidate.isBaseline && !isDiscarded { continue }
+                guard candidate.position > base else { break }
                 guard let state = read(candidate), state.position > .zero else { continue }
-                if candidate.isBaseline && state.position.next == first {
-                    return Found(state: state, path: candidate.path)
-                }
-                guard state.position >= first, try lineMatches(state) else {
+                guard try Baseline.isOf(state, data.journal) else {
                     warn("\(candidate.path) is not used: its last event is not the journal's")
                     continue
                 }
@@ -58,34 +56,22 @@ struct StateCopies: Sendable {
 
     /// Whether a state's last event is the one that the journal has there.
     func matches(_ state: ManagerState) throws(StartFailure) -> Bool {
-        do throws(JournalError) {
-            if let first = try data.journal.segments().first?.first, first == state.position.next { return true }
-            return try lineMatches(state)
-        } catch { throw StartFailure(error) }
-    }
-
-    private func lineMatches(_ state: ManagerState) throws(JournalError) -> Bool {
-        var crc: UInt32?
-        try LogReader(data.journal, from: state.position).forEach { line throws(JournalError) in
-            if line.position == state.position { crc = line.crc }
-            return false
-        }
-        return crc == state.crc
+        do throws(JournalError) { return try Baseline.isOf(state, data.journal) } catch { throw StartFailure(error) }
     }
 
     /// Newest first.
-    private func candidates(withBackups: Bool) throws(FileError) -> [Candidate] {
-        var found: [Candidate] = []
-        if withBackups {
-            found = try BackupFile.all(data).map {
-                Candidate(position: $0.position, path: $0.path(data), isBaseline: false)
+    func candidates(withBackups: Bool, withCheckpoints: Bool = false) throws(FileError) -> [Candidate] {
+        var found: [Candidate] = try data.journal.baselines().map {
+            Candidate(position: $0, path: data.journal.baselinePath($0), isBaseline: true)
+        }
+        if withCheckpoints {
+            found += try CheckpointFiles(data).states.map {
+                Candidate(position: $0, path: CheckpointFiles.statePath($0, data), isBaseline: false)
             }
         }
-        if try data.fileSystem.metadata(data.journalPath) != nil {
-            for name in try data.fileSystem.list(data.journalPath) where name.hasPrefix("baseline-") {
-                guard name.hasSuffix(".json.gz"), let seq = UInt64(name.dropFirst(9).dropLast(8)) else { continue }
-                found.append(
-                    Candidate(position: LogPosition(seq), path: data.journalPath + "/" + name, isBaseline: true))
+        if withBackups {
+            found += try BackupFile.all(data).map {
+                Candidate(position: $0.position, path: $0.path(data), isBaseline: false)
             }
         }
         return found.sorted { $0.position > $1.position }
@@ -104,7 +90,7 @@ struct StateCopies: Sendable {
         }
     }
 
-    private func read(_ candidate: Candidate) -> ManagerState? {
+    func read(_ candidate: Candidate) -> ManagerState? {
         do {
             var bytes: [UInt8] = []
             try GzipFile.read(candidate.path, on: data.fileSystem) { bytes += $0 }

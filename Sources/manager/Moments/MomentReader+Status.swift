@@ -6,6 +6,8 @@ extension MomentReader {
     struct FoundStatus: Sendable {
         var summary: StatusSummary
         var isBeyondEnd: Bool
+        /// Events that are missing and that no kept state makes up for.
+        var gaps: [GapLine] = []
     }
 
     /// What is read and folded in a second, roughly: to choose between two ways to the same answer.
@@ -23,14 +25,14 @@ extension MomentReader {
             return FoundStatus(summary: summary, isBeyondEnd: Self.isBeyond(moment, summary.position))
         }
         let found = try state(at: moment)
-        return FoundStatus(summary: StatusSummary(found.state), isBeyondEnd: found.isBeyondEnd)
+        return FoundStatus(summary: StatusSummary(found.state), isBeyondEnd: found.isBeyondEnd, gaps: found.gaps)
     }
 
     /// Nil where the whole state is nearer (unless `always`), or no index can be used.
     func sparseStatus(upTo limit: LogPosition, always: Bool = false) throws(JournalError) -> StatusSummary? {
         let newest: LogPosition?
         do { newest = try CheckpointFiles(data).indexes.last { $0 <= limit } } catch { throw .file(error) }
-        guard let newest else { return nil }
+        guard let newest, try !hasBaseline(upTo: limit) else { return nil }
         if !always, try !isShorter(from: newest, upTo: limit) { return nil }
         let indexes = try IndexChain(data, upTo: limit).unbroken
         guard let base = indexes.last, base.last == newest else { return nil }

@@ -16,6 +16,8 @@ struct MomentReader: Sendable {
         var base: String?
         /// True where the moment lies beyond the last event.
         var isBeyondEnd: Bool
+        /// Events that repair took out and that no kept state makes up for: what they did is missing in the state.
+        var gaps: [GapLine] = []
         /// What was left unread at the journal's end; the next start may cut it.
         var unread: UnreadTail?
     }
@@ -32,7 +34,8 @@ struct MomentReader: Sendable {
         let limit = try limit(of: moment)
         let first = try data.journal.segments().first?.first ?? LogPosition(1)
         for kept in try KeptStates(data).all where kept.position <= limit && kept.position > .zero {
-            if fromBeginning, !(kept.isBaseline && first > LogPosition(1)) { continue }
+            // Before a baseline events are missing, or are of no use: it is where a fold can begin.
+            if fromBeginning, !kept.isBaseline { continue }
             let endsHistory = kept.isBaseline && kept.position.next == first
             guard let base = kept.load(data), endsHistory || base.position >= first,
                 let based = try Replay.state(
@@ -48,6 +51,11 @@ struct MomentReader: Sendable {
             preconditionFailure("the empty state is the beginning of every journal")
         }
         return found(based, moment, nil)
+    }
+
+    /// Whether a state stands in for missing events before a position: a task's own events do not tell all of it then.
+    func hasBaseline(upTo limit: LogPosition) throws(JournalError) -> Bool {
+        do throws(FileError) { return try data.journal.baselines().contains { $0 <= limit } } catch { throw .file(error) }
     }
 
     /// The last event that belongs to a moment; beyond all for `now` and what lies in the future.
@@ -71,18 +79,19 @@ struct MomentReader: Sendable {
     private func found(_ based: Replay.Based, _ moment: Moment, _ base: String?) -> Found {
         Found(
             state: based.state, foldedEvents: based.foldedEvents, base: base,
-            isBeyondEnd: Self.isBeyond(moment, based.state.position), unread: based.unread)
+            isBeyondEnd: Self.isBeyond(moment, based.state.position), gaps: based.gaps, unread: based.unread)
     }
 }
 
-/// The states that stand in a data directory, newest first; of equal ones the state file, then the least to read.
+/// The states that stand in a data directory, newest first; of equal ones the baseline, then the state file, then the least
+/// to read.
 struct KeptStates {
     /// One of them, by what its name or its end says.
     struct Kept {
         var position: LogPosition
         var path: String
         var isCompressed = true
-        /// Where history was discarded: the journal before it is gone.
+        /// Where history was discarded, or a gap begins: events before it are gone.
         var isBaseline = false
 
         /// The state; nil where it is damaged, of another version of the fold, or gone.
@@ -106,15 +115,14 @@ struct KeptStates {
         }
     }
 
-    private static let baselinePrefix = "baseline-"
-    private static let suffix = ".json.gz"
-
     let all: [Kept]
 
     /// Looks at names, and at the state file's end.
     init(_ data: DataDirectory) throws(JournalError) {
         do throws(FileError) {
-            var found: [Kept] = []
+            var found = try data.journal.baselines().map {
+                Kept(position: $0, path: data.journal.baselinePath($0), isBaseline: true)
+            }
             if let position = try Self.statedPosition(data) {
                 found.append(Kept(position: position, path: data.stateFile, isCompressed: false))
             }
@@ -123,15 +131,6 @@ struct KeptStates {
             }
             for backup in try BackupFile.all(data) {
                 found.append(Kept(position: backup.position, path: backup.path(data)))
-            }
-            if try data.fileSystem.metadata(data.journalPath) != nil {
-                for name in try data.fileSystem.list(data.journalPath) where name.hasPrefix(Self.baselinePrefix) {
-                    guard name.hasSuffix(Self.suffix),
-                        let seq = UInt64(name.dropFirst(Self.baselinePrefix.count).dropLast(Self.suffix.count))
-                    else { continue }
-                    found.append(
-                        Kept(position: LogPosition(seq), path: data.journalPath + "/" + name, isBaseline: true))
-                }
             }
             // A stable order among equals: as they were found.
             all = found.enumerated().sorted {

@@ -101,6 +101,10 @@ extension MomentReader {
     func task(_ id: String, at moment: Moment) throws(JournalError) -> FoundTask? {
         let limit = try limit(of: moment)
         let events = try TaskEvents(of: id, in: data, upTo: limit)
+        if try hasBaseline(upTo: limit) {
+            let state = try self.state(at: moment).state
+            return state.taskNumber(id).map { FoundTask(state: state, number: $0, events: events, limit: limit) }
+        }
         var state = ManagerState()
         var failure: JournalError?
         for bytes in events.lines {
@@ -122,7 +126,7 @@ extension MomentReader {
         do { hasIndexes = try CheckpointFiles(data).indexes.first.map { $0 <= limit } ?? false } catch {
             throw .file(error)
         }
-        guard hasIndexes else { return try state(at: moment).state.taskJSON(id) }
+        guard hasIndexes, try !hasBaseline(upTo: limit) else { return try state(at: moment).state.taskJSON(id) }
         return try task(id, at: moment).flatMap { $0.state.taskJSON(id) }
     }
 }

@@ -15,3 +15,6 @@ const void *clinux_find(const void *bytes, size_t count, const void *wanted, siz
 /// used) the C library hides, while wait4 shows them and always reaps. 0: it runs; 1: it has ended, and its greatest
 /// resident set is stored; -1 with errno.
 int clinux_look_at_child(int32_t pid, int64_t *max_rss_bytes);
+
+/// The number of the file system's kind at a path (statfs(2)); 0 where the system does not tell.
+unsigned clinux_filesystem_type(const char *path);
