@@ -55,7 +55,9 @@ struct MomentReader: Sendable {
 
     /// Whether a state stands in for missing events before a position: a task's own events do not tell all of it then.
     func hasBaseline(upTo limit: LogPosition) throws(JournalError) -> Bool {
-        do throws(FileError) { return try data.journal.baselines().contains { $0 <= limit } } catch { throw .file(error) }
+        do throws(FileError) { return try data.journal.baselines().contains { $0 <= limit } } catch {
+            throw .file(error)
+        }
     }
 
     /// The last event that belongs to a moment; beyond all for `now` and what lies in the future.
