@@ -88,6 +88,17 @@ public struct EventView {
     private var isNote = false
     private var unescaped: [UnescapedText] = []
 
+    /// Reads a line's members. Throws as `init(_:)` does.
+    @inline(__always)
+    public init(_ line: LogLine) throws(EventError) {
+        guard let base = line.bytes.baseAddress, !line.spans.isEmpty else {
+            self = try EventView(line.body)
+            return
+        }
+        for span in line.spans { take(cscan_member(span, behind: base)) }
+        try settleKind()
+    }
+
     /// Reads the members of a line from `"type"` on. Throws for a type that this program does not know and may
     /// not skip, and for members of a wrong form.
     public init(_ body: Bytes) throws(EventError) {

@@ -4,7 +4,7 @@ import EventLog
 extension ManagerState {
     /// Folds a journal's line. Throws for an event of an unknown type, naming the position.
     public mutating func apply(_ line: LogLine) throws(EventError) {
-        let event = try EventView(line.body)
+        let event = try EventView(line)
         apply(event, at: line.position, time: line.time, crc: line.crc)
     }
 

@@ -124,7 +124,7 @@ struct EventRoutes: Sendable {
             var failure: (any Error)?
             try follower.forEach(upTo: limit) { line throws(JournalError) in
                 do {
-                    let event = try EventView(line.body)
+                    let event = try EventView(line)
                     if wanted.filter.shows(line, event) { append(line) }
                     if piece.count >= EventRoutes.pieceBytes { try flush() }
                 } catch { failure = error }
