@@ -100,11 +100,7 @@ struct EventRoutes: Sendable {
             if let problem = EventTypes.problem(filter.types.sorted()) { throw Problem(.badRequest, problem) }
             filter.task = RouteSet.text(request, "task").map { Array($0.utf8) }
             filter.worker = RouteSet.text(request, "worker").map { Array($0.utf8) }
-            switch RouteSet.text(request, "follow") ?? "false" {
-            case "true", "1", "": follows = true
-            case "false", "0": follows = false
-            case let other: throw Problem(.badRequest, "follow=\(other) is neither true nor false")
-            }
+            follows = try RouteSet.flag(request, "follow")
         }
     }
 
