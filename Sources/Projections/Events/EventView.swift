@@ -66,6 +66,8 @@ public struct EventView {
     public private(set) var actor: Bytes?
     /// The interval of heartbeats that the worker announced: seconds, a JSON number.
     public private(set) var heartbeat: Bytes?
+    /// The key that a claim named.
+    public private(set) var claimKey: Bytes?
     /// The path of a result file.
     public private(set) var file = Bytes(start: nil, count: 0)
     /// SHA-256 in hex.
@@ -172,6 +174,8 @@ public struct EventView {
             heartbeat = value
         } else if member.isKey("row_sha256") {
             rowSHA256 = text(value, member.value_is_escaped != 0)
+        } else if member.isKey("claim_key") {
+            claimKey = text(value, member.value_is_escaped != 0)
         } else if member.isKey("timeout_s") {
             timeout = value.first == 110 ? nil : value
         }

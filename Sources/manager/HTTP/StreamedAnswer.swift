@@ -44,6 +44,32 @@ enum StreamedAnswer {
             })
     }
 
+    /// Answers `request` with what `body` writes, for as long as the client stays: cancelled when it leaves. `interrupted`
+    /// is called when the server is to stop, `ended` when all is over.
+    static func followed(
+        _ request: Request, headers: HTTPFields,
+        _ body: @escaping @Sendable (inout any ResponseBodyWriter) async throws -> Void,
+        interrupted: @escaping @Sendable () -> Void, ended: @escaping @Sendable () -> Void
+    ) -> Response {
+        var headers = headers
+        headers[.connection] = "close"
+        return Response(
+            status: .ok, headers: headers,
+            body: ResponseBody { writer in
+                let handed = Handed(writer: writer)
+                defer { ended() }
+                try await withGracefulShutdownHandler {
+                    try await request.body.consumeWithCancellationOnInboundClose { _ in
+                        var writer = handed.writer
+                        try await body(&writer)
+                        try await writer.finish(nil)
+                    }
+                } onGracefulShutdown: {
+                    interrupted()
+                }
+            })
+    }
+
     /// Writes until the end, until the client leaves, or until it took nothing for too long.
     private static func send(_ bridge: ChunkBridge, to handed: Handed, watching request: Request) async throws {
         try await request.body.consumeWithCancellationOnInboundClose { _ in
