@@ -10,6 +10,10 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
     case locked(path: String, holder: String)
     /// A snapshot stands at a position that the journal does not reach.
     case snapshotBeyondEnd(snapshot: LogPosition, path: String, last: LogPosition)
+    /// What is asked for lies in history that was discarded.
+    case discarded(DiscardedHistory)
+    /// What is asked for cannot be done as things stand; a sentence.
+    case refused(String)
 
     /// A sentence for the user: what, where, what to do.
     public var description: String {
@@ -25,7 +29,35 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
                 + "or the file belongs to another journal. Put the missing journal files back, or use another --data-dir, "
                 + "or move \(path) away to go on from the journal alone; 'manager reset' sets everything aside and "
                 + "starts fresh"
+        case .discarded(let history): history.description
+        case .refused(let sentence): sentence
         }
+    }
+}
+
+/// History that is not there any more.
+public struct DiscardedHistory: Sendable, Equatable, CustomStringConvertible {
+    /// The last event of it.
+    public var position: LogPosition
+    /// That event's time; nil where it is not known.
+    public var time: LogTime?
+    /// When it was discarded; nil where no event tells.
+    public var discardedAt: LogTime?
+
+    /// Puts the parts together.
+    public init(position: LogPosition, time: LogTime? = nil, discardedAt: LogTime? = nil) {
+        self.position = position
+        self.time = time
+        self.discardedAt = discardedAt
+    }
+
+    /// The text for people.
+    public var description: String {
+        let before = time.map { "before \($0)" } ?? "up to seq \(position)"
+        let date = discardedAt.map { " on \($0.description.prefix(10))" } ?? ""
+        return
+            "history \(before) was discarded\(date) (seq \(position)): ask for a later moment, or point --data-dir at the "
+            + "archive, if it was moved to one"
     }
 }
 

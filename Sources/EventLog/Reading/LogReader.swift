@@ -40,9 +40,22 @@ public final class LogReader {
     public private(set) var unread: UnreadTail?
 
     /// Calls `body` with each event until it returns false or all that is there was shown.
-    /// Throws `JournalError.damage` at the first line that is not what was written.
+    /// Throws `JournalError.damage` at the first line that is not what was written. Where history was discarded, it begins
+    /// with the first event that is still there; `.discarded` where that happens while it reads.
     @discardableResult
     public func forEach(_ body: (LogLine) throws(JournalError) -> Bool) throws(JournalError) -> End {
+        let begins = try directory.historyBegins()
+        do throws(JournalError) { return try show(from: max(start, begins), body) } catch {
+            guard case .damage(let damage) = error, damage.kind == .missingSegment,
+                case let now = try directory.historyBegins(), now > begins, now > last
+            else { throw error }
+            throw .discarded(DiscardedHistory(position: now.previous))
+        }
+    }
+
+    private func show(
+        from start: LogPosition, _ body: (LogLine) throws(JournalError) -> Bool
+    ) throws(JournalError) -> End {
         let source = CheckedSource(
             SegmentSequence(directory, from: start, checkingTrailers: checksTrailers), from: start,
             scanningMembers: prefetches)

@@ -41,6 +41,15 @@ public struct JournalDirectory: Sendable {
         }.sorted()
     }
 
+    /// The first event that is still there where history was discarded, that is where the journal begins later than at its
+    /// first event and a baseline stands in for what is missing; else the first of all.
+    public func historyBegins() throws(JournalError) -> LogPosition {
+        guard let first = try segments().first?.first, first > LogPosition(1) else { return LogPosition(1) }
+        do { return try baselines().contains { $0 >= first.previous } ? first : LogPosition(1) } catch {
+            throw .file(error)
+        }
+    }
+
     /// The path of a baseline: the state at a position.
     public func baselinePath(_ position: LogPosition) -> String { "\(path)/baseline-\(position).json.gz" }
 

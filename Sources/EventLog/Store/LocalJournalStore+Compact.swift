@@ -50,7 +50,7 @@ extension LocalJournalStore {
         }
     }
 
-    private func goOn() throws(JournalError) {
+    func goOn() throws(JournalError) {
         guard isEnding.load(ordering: .acquiring) else { return }
         throw .file(FileError(operation: "finish compacting", path: directory.path, errno: 4))
     }
@@ -147,7 +147,7 @@ extension LocalJournalStore {
         if isBest { try stream.addMembers(of: file) }
     }
 
-    private func hash(_ path: String, as name: SegmentName) throws(JournalError) -> SHA256.Digest {
+    func hash(_ path: String, as name: SegmentName) throws(JournalError) -> SHA256.Digest {
         let file: any File
         do { file = try fileSystem.open(path, .read) } catch { throw .file(error) }
         defer { file.close() }

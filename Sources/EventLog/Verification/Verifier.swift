@@ -38,7 +38,7 @@ public struct Verifier {
     /// format.
     public func run(wanted: Set<LogPosition> = [], anchors: [Anchor] = []) throws(JournalError) -> Report {
         let source = SegmentSequence(directory, from: LogPosition(1), checkingTrailers: true)
-        var walk = DamageWalk(wanted: wanted, anchors: anchors, begins: try discardedUpTo().next)
+        var walk = DamageWalk(wanted: wanted, anchors: anchors, begins: try directory.historyBegins())
         var goesOn = true
         while goesOn, walk.report.damage.count < Self.mostDamages {
             do throws(JournalError) {
@@ -50,13 +50,5 @@ public struct Verifier {
             }
         }
         return walk.finish()
-    }
-
-    /// Where history was discarded: the position that the newest baseline before the first file stands at.
-    private func discardedUpTo() throws(JournalError) -> LogPosition {
-        guard let first = try directory.segments().first?.first, first > LogPosition(1) else { return .zero }
-        do { return try directory.baselines().contains(first.previous) ? first.previous : .zero } catch {
-            throw .file(error)
-        }
     }
 }

@@ -205,6 +205,14 @@ public final class LogWriter: Sendable {
         return report
     }
 
+    /// Seals the active segment and discards what lies wholly at or before a position; see `LocalJournalStore.discard`.
+    public func discard(
+        upTo limit: LogPosition, archive: JournalArchive?, prepare: (DiscardPlan) throws(JournalError) -> Void
+    ) throws(JournalError) -> DiscardPlan {
+        sealActive()
+        return try store.discard(upTo: limit, archive: archive, prepare: prepare)
+    }
+
     /// Lets a compaction that runs end soon, with an error: before a stop, which would wait for it.
     public func interruptCompaction() { store.isEnding.store(true, ordering: .releasing) }
 

@@ -41,6 +41,9 @@ public enum Replay {
     ) throws(JournalError) -> Outcome {
         var base = base
         if base.position == .zero, let baseline = try Baseline.newest(in: journal, notAfter: moment) { base = baseline }
+        if base.position == .zero, case let begins = try journal.historyBegins(), begins > LogPosition(1) {
+            throw .discarded(DiscardedHistory(position: begins.previous))
+        }
         var state = base
         let reader = LogReader(journal, from: base.position.next, prefetching: true)
         let end = try reader.forEach { line throws(JournalError) in

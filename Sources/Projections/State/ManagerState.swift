@@ -86,6 +86,21 @@ public struct ManagerState: Sendable {
     /// How far a result file was read; nil where never.
     public func fileRead(_ path: String) -> FileRead? { filesRead[path] }
 
+    /// The names of the result files that were read, sorted.
+    public var filesReadNames: [String] { filesRead.keys.sorted() }
+
+    /// Whether this can be a later state of the same journal: every task of the other one stands, with its phase, config
+    /// and no later attempt.
+    public func continues(_ earlier: ManagerState) -> Bool {
+        earlier.position <= position
+            && (0..<earlier.tasks.count).allSatisfy { number in
+                guard let own = taskNumber(earlier.ids.text(number)) else { return false }
+                return tasks[own].attempt >= earlier.tasks[number].attempt
+                    && tasks[own].addedAt == earlier.tasks[number].addedAt
+                    && texts.bytes(tasks[own].config) == earlier.texts.bytes(earlier.tasks[number].config)
+            }
+    }
+
     /// The position of the newest `started` event; nil before the first.
     public var newestStart: LogPosition? { start.map { LogPosition($0.position) } }
 

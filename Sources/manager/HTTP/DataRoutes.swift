@@ -14,19 +14,48 @@ enum DataRoutes {
             return JSONAnswer.json(list)
         }
         router.post("/api/v1/compact") { request, context in
+            var request = request
             let loaded = try ready()
             let actor = RouteSet.actor(request, context)
             let compaction = Compaction(processor: loaded.processor, snapshots: loaded.snapshots)
-            let outcome = await onThread(named: "compact") { Result { try compaction.run(actor: actor) } }
+            let discarding = try discarding(
+                try await BodyRules.bytes(&request, context, mayBeEmpty: true), data)
+            let outcome = await onThread(named: "compact") {
+                Result { try compaction.run(discarding: discarding, actor: actor) }
+            }
             switch outcome {
             case .success(let done): return JSONAnswer.json(Array(done.json.utf8))
             case .failure(let error):
+                if case JournalError.refused(let sentence) = error { throw Problem(.conflict, sentence) }
                 let problem = DiskProblem(error)
                 throw Problem(
                     problem.isFull ? .init(code: 507, reasonPhrase: "Insufficient Storage") : .internalServerError,
                     problem.description)
             }
         }
+    }
+
+    /// Reads `{"discard_before":TIME,"archive":DIR}`, each optional; nil where nothing is to be discarded.
+    private static func discarding(_ body: [UInt8], _ data: DataDirectory) throws -> Discarding? {
+        guard !body.isEmpty else { return nil }
+        var (before, archive): (String?, String?) = (nil, nil)
+        try BodyRules.object(body) { key, reader throws(JSONError) in
+            switch key {
+            case "discard_before": before = try reader.string()
+            case "archive": archive = try reader.string()
+            default: try reader.skip()
+            }
+        }
+        guard let before else {
+            guard archive == nil else {
+                throw Problem(.badRequest, "archive without discard_before: name the time, too")
+            }
+            return nil
+        }
+        guard archive?.hasPrefix("/") ?? true else {
+            throw Problem(.badRequest, "archive must be an absolute path on the manager's machine")
+        }
+        return Discarding(data: data, before: try MomentText.time(before, now: LogTime.now()), archive: archive)
     }
 }
 

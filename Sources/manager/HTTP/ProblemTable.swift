@@ -20,6 +20,7 @@ enum ProblemTable {
         case let error as HTTPError:
             Problem(
                 error.status, error.body ?? "\(request.method) \(request.uri.path): \(error.status.reasonPhrase)")
+        case JournalError.discarded(let history): Problem(.gone, history.description)
         case let error as JournalError: Problem(.internalServerError, error.description)
         case let error as FileError: Problem(.internalServerError, error.description)
         default: nil

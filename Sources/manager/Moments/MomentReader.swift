@@ -27,9 +27,25 @@ struct MomentReader: Sendable {
     init(_ data: DataDirectory) { self.data = data }
 
     /// The state at a moment. `fromBeginning`: every event is folded, as a check of what is kept. `isInterrupted`: asked now
-    /// and then; where it says so, the state stands before the moment.
+    /// and then; where it says so, the state stands before the moment. Throws `.discarded` for what lies in history that is
+    /// gone.
     func state(
         at moment: Moment, fromBeginning: Bool = false, isInterrupted: () -> Bool = { false }
+    ) throws(JournalError) -> Found {
+        // History may be discarded while it is read: a baseline stands in for it then.
+        for _ in 0..<3 {
+            let begins = try data.journal.historyBegins()
+            do throws(JournalError) {
+                return try folded(moment, begins, fromBeginning: fromBeginning, isInterrupted)
+            } catch {
+                if try data.journal.historyBegins() == begins { throw error }
+            }
+        }
+        return try folded(moment, try data.journal.historyBegins(), fromBeginning: fromBeginning, isInterrupted)
+    }
+
+    private func folded(
+        _ moment: Moment, _ begins: LogPosition, fromBeginning: Bool, _ isInterrupted: () -> Bool
     ) throws(JournalError) -> Found {
         let limit = try limit(of: moment)
         let first = try data.journal.segments().first?.first ?? LogPosition(1)
@@ -42,8 +58,15 @@ struct MomentReader: Sendable {
                     upTo: limit, in: data.journal, upon: base, endsHistory: endsHistory,
                     isInterrupted: isInterrupted)
             else { continue }
+            // A time between the last event that is gone and the one before it.
+            if endsHistory, based.foldedEvents == 0, case .time(let wanted) = moment,
+                base.time.map({ $0 > wanted }) ?? false
+            {
+                break
+            }
             return found(based, moment, kept.path)
         }
+        if begins > LogPosition(1) { throw .discarded(try DiscardNote.history(data)) }
         guard
             let based = try Replay.state(
                 upTo: limit, in: data.journal, upon: ManagerState(), isInterrupted: isInterrupted)

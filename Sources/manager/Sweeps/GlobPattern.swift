@@ -9,6 +9,14 @@ struct GlobPattern: Sendable, Equatable, CustomStringConvertible {
     /// Takes a pattern; every text is one.
     init(_ text: String) { description = text }
 
+    /// A pattern that matches exactly one name.
+    static func literal(_ name: String) -> String {
+        name.reduce(into: "") { text, sign in
+            if "*?[\\".contains(sign) { text.append("\\") }
+            text.append(sign)
+        }
+    }
+
     /// The files that match, sorted by bytes; directories are none. A relative pattern is meant from `directory`
     /// (empty: the working directory), and so are the names that are returned. Throws what listing a directory throws,
     /// other than that it is missing or may not be read.

@@ -1,0 +1,87 @@
+/// A directory that discarded segments are moved to: a data directory of its own, for every verb that reads.
+public struct JournalArchive: Sendable {
+    private let directory: JournalDirectory
+
+    /// `path`: the archive; its journal is in `journal/` below.
+    public init(_ path: String, on fileSystem: any FileSystem) {
+        directory = JournalDirectory(path + "/journal", on: fileSystem)
+    }
+
+    /// The path of its journal.
+    public var journalPath: String { directory.path }
+
+    /// Makes it ready to take segments that go: copies the journal's baselines. Throws where it holds another journal, or
+    /// would have a hole.
+    func prepare(_ plan: DiscardPlan, from journal: JournalDirectory) throws(JournalError) {
+        guard let first = plan.segments.first else { return }
+        let names: [String]
+        do throws(FileError) { names = try journal.baselines().map { "baseline-\($0).json.gz" } } catch {
+            throw .file(error)
+        }
+        if let newest = try directory.segments().last {
+            var isSame = false
+            for name in names where !isSame { isSame = try holds(name, of: journal) }
+            guard isSame else {
+                throw .refused(
+                    "\(directory.path) holds another journal: name another --archive, or an empty directory. Nothing was "
+                        + "discarded")
+            }
+            let end = try last(in: newest)
+            guard end.next >= first.first else {
+                throw .refused(
+                    "\(directory.path) ends at seq \(end), and what would be moved there begins at seq \(first.first): "
+                        + "name another --archive. Nothing was discarded")
+            }
+        }
+        for name in names { try copy(name, from: journal) }
+    }
+
+    private func last(in name: SegmentName) throws(JournalError) -> LogPosition {
+        guard let file = try directory.open(name) else { return .zero }
+        defer { file.close() }
+        var end = name.first.previous
+        let chunks = try SegmentChunks(name, file: file)
+        while let chunk = try chunks.next() { end = lastEvent(in: chunk.bytes) ?? end }
+        return end
+    }
+
+    private func holds(_ name: String, of journal: JournalDirectory) throws(JournalError) -> Bool {
+        do throws(FileError) {
+            let own = directory.path + "/" + name
+            guard try directory.fileSystem.metadata(own) != nil else { return false }
+            return try readWholeFile(own, on: directory.fileSystem)
+                == readWholeFile(journal.path + "/" + name, on: journal.fileSystem)
+        } catch { throw .file(error) }
+    }
+
+    /// Copies a segment's file.
+    func take(_ name: SegmentName, from journal: JournalDirectory) throws(JournalError) {
+        try copy(name.text, from: journal)
+    }
+
+    /// Copies a file, durable before it returns; one that stands there with the same bytes stays.
+    private func copy(_ name: String, from journal: JournalDirectory) throws(JournalError) {
+        let path = directory.path + "/" + name
+        do throws(FileError) {
+            let bytes = try readWholeFile(journal.path + "/" + name, on: journal.fileSystem)
+            try directory.fileSystem.createDirectories(directory.path)
+            if try directory.fileSystem.metadata(path) != nil,
+                try readWholeFile(path, on: directory.fileSystem) == bytes
+            {
+                return
+            }
+            var file = try AtomicFile(path, on: directory.fileSystem)
+            do throws(FileError) {
+                try file.append(bytes)
+                try file.finishTemporary()
+                guard try readWholeFile(file.temporaryPath, on: directory.fileSystem) == bytes else {
+                    throw FileError(operation: "read back what was written to", path: file.temporaryPath, errno: 5)
+                }
+                try file.publish()
+            } catch {
+                file.abandon()
+                throw error
+            }
+        } catch { throw .file(error) }
+    }
+}

@@ -1,0 +1,219 @@
+import Crypto
+import Synchronization
+
+/// A segment that goes, or went.
+public struct DiscardedSegment: Sendable, Equatable {
+    /// The segment's number.
+    public var segment: UInt64
+    /// Its first and its last event.
+    public var first: LogPosition
+    /// See `first`.
+    public var last: LogPosition
+    /// SHA-256 of its lines, header among them, in hex.
+    public var sha256: String
+}
+
+/// What a discarding takes from the beginning of the journal: whole segments, oldest first.
+public struct DiscardPlan: Sendable, Equatable {
+    /// The segments, in order; empty where nothing can go.
+    public internal(set) var segments: [DiscardedSegment] = []
+    /// The files that go, oldest first; the last of them may hold segments that stay, too.
+    public internal(set) var files: [SegmentName] = []
+    /// The bytes of these files.
+    public internal(set) var sizeBytes: Int64 = 0
+
+    /// The last event that goes; nil where none does.
+    public var last: LogPosition? { segments.last?.last }
+}
+
+/// Discarding of history: whole segments, from the oldest on.
+///
+/// Order of effects, and what the next start finds if the power goes between them:
+/// 1. What `prepare` does: the baseline is durable, then the event that tells of the discarding: all segments stand. The
+///    archive gets the baselines.
+/// 2. Where a merged file also holds segments that stay, these in a file of their own under `.tmp`, synced, read back and
+///    compared, renamed, the directory synced: both stand, the new one is a left-over, which the start removes.
+/// 3. Each file, oldest first: where there is an archive, its copy there, durable; then the file removed, the directory
+///    synced: some of the oldest segments are gone, and the baseline stands in for them. The next discarding goes on.
+extension LocalJournalStore {
+    /// The most segments that go at once: the event that names them is one line.
+    static let mostDiscarded = 20_000
+
+    /// Discards what lies wholly at or before `limit`. `prepare` is told what will go, and makes it good that it does; it
+    /// is not called where nothing does. `archive`: where the files are copied to before.
+    func discard(
+        upTo limit: LogPosition, archive: JournalArchive?, prepare: (DiscardPlan) throws(JournalError) -> Void
+    ) throws(JournalError) -> DiscardPlan {
+        try rewriting.withLock { _ throws(JournalError) in
+            while try archiveOldest() { try goOn() }
+            try checkContinuity()
+            let plan = try discardPlan(upTo: limit)
+            guard let last = plan.last else { return plan }
+            try prepare(plan)
+            try archive?.prepare(plan, from: directory)
+            for name in plan.files {
+                try goOn()
+                if try reaches(beyond: last, name) { try split(name, from: last.next) }
+                try archive?.take(name, from: directory)
+                do throws(FileError) {
+                    try fileSystem.remove(directory.path(of: name))
+                    try fileSystem.syncDirectory(directory.path)
+                } catch { throw .file(error) }
+            }
+            return plan
+        }
+    }
+
+    /// What would go; every line of it is read and the chain of segments compared. The first header that stays must name
+    /// the hash of the last segment that goes, else fewer go.
+    func discardPlan(upTo limit: LogPosition) throws(JournalError) -> DiscardPlan {
+        guard let newest = active.withLock({ $0?.name }) else { return DiscardPlan() }
+        var walk = SegmentWalk()
+        var names: [SegmentName] = []
+        for name in try directory.segments() {
+            let isActive = name.first >= newest.first
+            // Of the active segment the header alone.
+            try read(name) { chunk throws(JournalError) in
+                try walk.take(chunk, headerOnly: isActive)
+                return !isActive && (walk.lastSealed ?? .zero) <= limit
+            }
+            names.append(name)
+            if isActive || (walk.lastSealed ?? .zero) > limit { break }
+        }
+        var plan = DiscardPlan()
+        plan.segments = Array(walk.followed.prefix { $0.last <= limit }.prefix(Self.mostDiscarded))
+        while let last = plan.segments.last, !walk.isFollowed(last) { plan.segments.removeLast() }
+        guard let last = plan.last else { return DiscardPlan() }
+        plan.files = names.filter { $0.first <= last }
+        for name in plan.files {
+            do { plan.sizeBytes += try fileSystem.metadata(directory.path(of: name))?.sizeBytes ?? 0 } catch {
+                throw .file(error)
+            }
+        }
+        return plan
+    }
+
+    private func read(
+        _ name: SegmentName, _ body: (LineChunk) throws(JournalError) -> Bool
+    ) throws(JournalError) {
+        guard let file = try directory.open(name) else {
+            throw .file(FileError(operation: "open", path: directory.path(of: name), errno: 2))
+        }
+        defer { file.close() }
+        let chunks = try SegmentChunks(name, file: file, checkingTrailers: true)
+        while let chunk = try chunks.next() {
+            try goOn()
+            guard try body(chunk) else { return }
+        }
+    }
+
+    private func reaches(beyond last: LogPosition, _ name: SegmentName) throws(JournalError) -> Bool {
+        var found = LogPosition.zero
+        try read(name) { chunk throws(JournalError) in
+            found = max(found, lastEvent(in: chunk.bytes) ?? .zero)
+            return found <= last
+        }
+        return found > last
+    }
+
+    /// Writes what a merged file holds from a segment on as a file of its own, named after that segment.
+    private func split(_ name: SegmentName, from first: LogPosition) throws(JournalError) {
+        let rest = SegmentName(first: first, isCompressed: true)
+        let output: AtomicFile
+        do { output = try AtomicFile(directory.path(of: rest), on: fileSystem, pause: pacing) } catch {
+            throw .file(error)
+        }
+        var stream = MemberStream(output: output, first: first)
+        do throws(JournalError) {
+            var original = SHA256()
+            var isBehind = false
+            try read(name) { chunk throws(JournalError) in
+                var lines = chunk.bytes
+                if !isBehind {
+                    guard let start = headerOffset(of: first, in: lines) else { return true }
+                    lines.removeFirst(start)
+                    isBehind = true
+                }
+                original.update(data: lines)
+                try stream.add(lines)
+                return true
+            }
+            try stream.finish()
+            guard isBehind, try hash(stream.output.temporaryPath, as: rest) == original.finalize() else {
+                let path = directory.path(of: rest) + ".tmp"
+                throw .file(FileError(operation: "read back what was written to", path: path, errno: 5))
+            }
+            do { try stream.output.publish() } catch { throw .file(error) }
+        } catch {
+            stream.output.abandon()
+            throw error
+        }
+    }
+
+    private func headerOffset(of first: LogPosition, in lines: [UInt8]) -> Int? {
+        lines.withUnsafeBufferPointer { bytes in
+            var at = 0
+            while at < bytes.count, let end = bytes[at...].firstIndex(of: 10) {
+                let line = UnsafeBufferPointer(rebasing: bytes[at..<end])
+                if SegmentHeader.looksLikeHeader(line), SegmentHeader(line)?.first == first { return at }
+                at = end + 1
+            }
+            return nil
+        }
+    }
+}
+
+/// Walks over sealed segments: their hashes, and whether each header names the one before.
+private struct SegmentWalk {
+    /// Segments that a header follows, oldest first.
+    private(set) var followed: [DiscardedSegment] = []
+    /// What the headers behind them say.
+    private var stated: [String] = []
+    private var current: DiscardedSegment?
+    private var hash = SHA256()
+
+    /// The last event of the newest segment that is over.
+    var lastSealed: LogPosition? { followed.last?.last }
+
+    /// Whether the header behind a segment names its hash.
+    func isFollowed(_ segment: DiscardedSegment) -> Bool {
+        followed.firstIndex(of: segment).map { stated[$0] == segment.sha256 } ?? false
+    }
+
+    mutating func take(_ chunk: LineChunk, headerOnly: Bool) throws(JournalError) {
+        var failure: JournalError?
+        chunk.bytes.withUnsafeBufferPointer { bytes in
+            var at = 0
+            while at < bytes.count, failure == nil, let end = bytes[at...].firstIndex(of: 10) {
+                let line = UnsafeBufferPointer(rebasing: bytes[at..<end])
+                let whole = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[at...end]))
+                if let header = SegmentHeader(line) {
+                    enter(header)
+                    if headerOnly { return }
+                } else if let position = LogLine(line)?.position ?? GapLine(line)?.last {
+                    current?.last = position
+                } else {
+                    failure = .damage(
+                        JournalDamage(
+                            kind: .bitRot, file: chunk.file.text, byte: chunk.offset + Int64(at),
+                            position: current?.last.next ?? .zero,
+                            detail: "the line's checksum is wrong, so nothing is discarded"))
+                }
+                hash.update(bufferPointer: whole)
+                at = end + 1
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    private mutating func enter(_ header: SegmentHeader) {
+        if var over = current {
+            over.sha256 = hexString(hash.finalize())
+            followed.append(over)
+            stated.append(header.previousSHA256)
+        }
+        current = DiscardedSegment(
+            segment: header.segment, first: header.first, last: header.first.previous, sha256: "")
+        hash = SHA256()
+    }
+}
