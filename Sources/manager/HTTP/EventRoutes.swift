@@ -13,10 +13,10 @@ struct EventRoutes: Sendable {
     let set: RouteSet
 
     func add(to router: RouteSet.Routes) {
-        router.get("/api/v1/events") { request, _ in try await events(request) }
+        router.get("/api/v1/events") { request, context in try await events(request, context) }
     }
 
-    private func events(_ request: Request) async throws -> Response {
+    private func events(_ request: Request, _ context: ManagerContext) async throws -> Response {
         let isSSE = request.headers[.accept]?.contains("text/event-stream") ?? false
         let asked = try await AskedMoment(request, set)
         let loaded = asked.loaded
@@ -67,7 +67,7 @@ struct EventRoutes: Sendable {
             feed: feed, wish: wanted.wish(phase: RouteSet.text(request, "phase")), filter: wanted.filter,
             journal: journal, durable: { writer.durable })
         let from = wanted.from
-        return StreamedAnswer.followed(request, headers: headers) { writer in
+        return StreamedAnswer.followed(request, headers: headers, access: context.access) { writer in
             try await stream.run(from: from, to: &writer)
         } interrupted: {
             feed.stop()

@@ -26,10 +26,12 @@ struct LogRoutes: Sendable {
     private let followers = ConnectionCount(most: mostFollowers)
 
     func add(to router: RouteSet.Routes) {
-        router.get("/api/v1/tasks/{id}/log") { request, context in try await log(try RouteSet.id(context), request) }
+        router.get("/api/v1/tasks/{id}/log") { request, context in
+            try await log(try RouteSet.id(context), request, context.access)
+        }
     }
 
-    private func log(_ id: String, _ request: Request) async throws -> Response {
+    private func log(_ id: String, _ request: Request, _ access: Access?) async throws -> Response {
         let asked = try await AskedMoment(request, set)
         let follows = try RouteSet.flag(request, "follow")
         if follows, asked.moment != .now {
@@ -62,11 +64,12 @@ struct LogRoutes: Sendable {
                 try Self.send(&log, bridge)
             }
         }
-        return try follow(log, id, asked.loaded.processor, request, headers)
+        return try follow(log, id, asked.loaded.processor, request, headers, access)
     }
 
     private func follow(
-        _ log: AttemptLog, _ id: String, _ processor: CommandProcessor, _ request: Request, _ headers: HTTPFields
+        _ log: AttemptLog, _ id: String, _ processor: CommandProcessor, _ request: Request, _ headers: HTTPFields,
+        _ access: Access?
     ) throws -> Response {
         guard followers.enter() == .served else {
             followers.leave()
@@ -74,7 +77,7 @@ struct LogRoutes: Sendable {
                 .tooManyRequests, "\(Self.mostFollowers) clients follow logs already; try again later")
         }
         let (gate, followers) = (DispatchGate(), followers)
-        return StreamedAnswer.response(to: request, headers: headers) { bridge in
+        return StreamedAnswer.response(to: request, headers: headers, access: access) { bridge in
             var log = log
             while true {
                 // First the attempt, then the file: what it wrote before its end is sent.
