@@ -225,11 +225,33 @@ import Testing
         #expect(try HTTPCaller.call(manager.http, "POST", "/claims", claim, headers: key).status == 409)
         #expect(try HTTPCaller.call(manager.http, "POST", "/claims", claim).status == 204)
         produced.formUnion(["listTasks 304", "state 304", "claim 409", "claim 204"])
+        produced.formUnion(try producedByDiscarding())
         let elsewhere: Set<String> = ["401", "403", "408", "413", "415", "421", "429", "431", "500", "503", "507"]
         let described = Set(
             all.flatMap { operation in
                 operation.responses.keys.filter { !elsewhere.contains($0) }.map { "\(operation.id) \($0)" }
             })
         #expect(produced == described, "\(produced.symmetricDifference(described).sorted())")
+    }
+
+    /// Answers about history that is gone, and to what cannot be discarded.
+    private func producedByDiscarding() throws -> Set<String> {
+        let manager = try RunningManager(scratch.path + "/discarding", ["--segment-bytes", "2000"])
+        for number in 0..<30 {
+            let task = #"{"task_id":"t\#(number)","phase":"p","config":{}}"#
+            #expect(try HTTPCaller.call(manager.http, "POST", "/tasks", task).status == 200)
+        }
+        let alone = try HTTPCaller.call(manager.http, "POST", "/compact", #"{"archive":"/a"}"#)
+        #expect(alone.status == 400)
+        let other = try RunningManager(scratch.path + "/other")
+        #expect(other.stop() == 0)
+        let refused = try HTTPCaller.call(
+            manager.http, "POST", "/compact", #"{"discard_before":"now","archive":"\#(scratch.path)/other"}"#)
+        #expect(refused.status == 409, "\(refused.body)")
+        #expect(try HTTPCaller.call(manager.http, "POST", "/compact", #"{"discard_before":"now"}"#).status == 200)
+        for path in ["status", "workers", "state"] {
+            #expect(try HTTPCaller.call(manager.http, "GET", "/\(path)?seq=1").status == 410)
+        }
+        return ["compact 400", "compact 409", "status 410", "workers 410", "state 410"]
     }
 }

@@ -70,6 +70,7 @@ struct Startup {
             snapshot = .setAside
         }
         let base = try base(snapshot, copies, upTo: opened.last)
+        try refuseLostBeginning(base)
         let (state, unsettled) = try replay(from: base ?? ManagerState(), upTo: opened.last, results)
         if case .missing = snapshot, opened.last > .zero, hadJournal {
             warn(
@@ -115,7 +116,7 @@ struct Startup {
     }
 
     /// What the events are folded upon: the snapshot; where that was damaged, the newest good backup; where history was
-    /// discarded, a baseline. Nil: the whole journal.
+    /// discarded, a baseline or a backup. Nil: the whole journal.
     private func base(
         _ snapshot: SnapshotLook, _ copies: StateCopies, upTo last: LogPosition
     ) throws(StartFailure) -> ManagerState? {
@@ -128,9 +129,24 @@ struct Startup {
             return later.state
         }
         let isDamaged = if case .setAside = snapshot { true } else { false }
-        guard let found = try copies.newest(upTo: last, withBackups: isDamaged) else { return nil }
+        let isDiscarded: Bool
+        do throws(JournalError) { isDiscarded = try data.journal.historyBegins() > LogPosition(1) } catch {
+            throw StartFailure(error)
+        }
+        guard let found = try copies.newest(upTo: last, withBackups: isDamaged || isDiscarded) else { return nil }
         warn("the state is taken from \(found.path) (seq \(found.state.position)) and the events after it")
         return found.state
+    }
+
+    /// Where history was discarded, the events that are left tell nothing without the state before them.
+    private func refuseLostBeginning(_ base: ManagerState?) throws(StartFailure) {
+        let begins: LogPosition
+        do throws(JournalError) { begins = try data.journal.historyBegins() } catch { throw StartFailure(error) }
+        guard begins > base?.position.next ?? LogPosition(1) else { return }
+        throw StartFailure(
+            "the journal begins at seq \(begins), and no good state stands for what was discarded before it: put "
+                + "\(data.journal.baselinePath(begins.previous)) back from a copy, or a backup of that seq or a later one; "
+                + "nothing was changed", exitStatus: 2)
     }
 
     // MARK: - The events after it
