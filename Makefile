@@ -1,7 +1,7 @@
 # What there is to do: `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench build lint clean
+.PHONY: help demo test simulate bench build lint clean
 
 root := $(CURDIR)
 demo_dir ?= demo
@@ -27,6 +27,14 @@ test: ## Install what is missing, lint, build, run all tests
 	swift build --build-tests
 # One by one: many tests wait for real processes, and on two cores a few of those would keep all others from running.
 	swift test --skip-build --no-parallel
+
+# Rounds in all simulations together; `only=NAME seed=N` replays one round, as a failure prints it.
+rounds ?= 100000
+only ?= Simulation
+simulate: ## Simulated crashes by seed: rounds=100000; only=NAME seed=N replays one
+	@scripts/install-needs test
+	swift build --build-tests
+	SIMULATE_ROUNDS=$(rounds) $(if $(seed),SIMULATE_SEED=$(seed)) swift test --skip-build --no-parallel --filter '$(only)'
 
 bench: ## Measure replay and durable steps against gzip, zlib, fdatasync and an ideal server
 	@scripts/install-needs bench

@@ -54,8 +54,7 @@ struct Recovery {
     }
 
     /// Whether the segment before this one begins with an event that carries `synced`: who wrote this journal, where
-    /// this segment's own first event cannot be read. The first segment's first write is one event of one block, so
-    /// nothing valid can follow it when it is torn.
+    /// this segment's own first event cannot be read. In the first segment every line of the first write carries it.
     private func previousCarriesSynced() throws(JournalError) -> Bool {
         guard let previous = try store.directory.segments().last(where: { $0.first < name.first }),
             let file = try store.directory.open(previous),

@@ -61,7 +61,7 @@ struct TailScan {
                 accept(raw, at: at, end: end, line: line, isTerminated: newline != nil)
             } else if newline != nil, let later = LogLine(raw) {
                 hasValidLineAfter = true
-                if let synced = later.synced, synced > (syncedAfter ?? .zero) { syncedAfter = synced }
+                if let synced = later.synced { syncedAfter = max(syncedAfter ?? .zero, synced) }
             }
             at = end + 1
         }
@@ -106,7 +106,8 @@ struct TailScan {
             firstBad: firstBad, lastGood: lastGood,
             badBytes: firstBad == .none ? 0 : Int64(sizeBytes - badOffset),
             endsInsideCommand: lastWhole < lastGood, hasValidLineAfter: hasValidLineAfter, syncedAfter: syncedAfter,
-            writesCarrySynced: firstEventCarriesSynced ?? previousCarriesSynced, snapshotBeyond: snapshotBeyond,
+            writesCarrySynced: firstEventCarriesSynced ?? (syncedAfter != nil || previousCarriesSynced),
+            snapshotBeyond: snapshotBeyond,
             isCleanStop: isCleanStop)
     }
 

@@ -35,8 +35,8 @@ public final class LocalJournalStore: JournalStore {
     /// True once a compaction should end soon.
     let isEnding = Atomic(false)
 
-    /// The least space that is kept reserved behind the last event: the endings of all running attempts fit in it.
-    public static let leastReservation: Int64 = 16 << 20
+    /// The least space that is kept reserved behind the last event.
+    public static let leastReservation = LogWriter.leastRoomBytes
 
     /// `segmentBytes`: what is reserved for a new segment, besides the least reservation. `pacing` is called between
     /// the pieces of background writing.
@@ -52,6 +52,7 @@ public final class LocalJournalStore: JournalStore {
     public func open(_ hints: RecoveryHints) throws(JournalError) -> OpenedJournal {
         do {
             try fileSystem.createDirectories(directory.path)
+            try syncPlace()
             try removeUnfinished()
         } catch { throw .file(error) }
         let names = try directory.allSegments()
@@ -90,7 +91,7 @@ public final class LocalJournalStore: JournalStore {
 
     /// See `JournalStore.seal`.
     public func seal(next: LogPosition) throws(JournalError) -> Bool {
-        hashAppended()
+        settle()
         guard let old = active.withLock({ $0 }) else { preconditionFailure("seal of a journal that is not open") }
         precondition(old.last.next == next && old.last >= old.header.first, "a segment without events is never sealed")
         let header = SegmentHeader(
@@ -111,17 +112,23 @@ public final class LocalJournalStore: JournalStore {
         }
     }
 
-    /// Brings the segment's running hash up to what was appended. By the writer, after the replies have left.
-    func hashAppended() {
+    /// See `JournalStore.settle`: brings the segment's running hash up to what was appended.
+    public func settle() {
         active.withLock { active in
             for bytes in active?.unhashed ?? [] { active?.hash.update(data: bytes) }
             active?.unhashed.removeAll(keepingCapacity: true)
         }
     }
 
+    /// See `JournalStore.room`.
+    public func room(wanted: Int64) throws(JournalError) -> Int64 {
+        if let ahead = try reservedAhead(wanted: wanted) { return ahead }
+        do { return try fileSystem.freeBytes(directory.path) } catch { throw .file(error) }
+    }
+
     /// Bytes that are reserved behind the last event, extended to `wanted` where the disk has them.
     /// Nil: this file system cannot reserve; judge by what is free.
-    func reservedAhead(wanted: Int64) throws(JournalError) -> Int64? {
+    private func reservedAhead(wanted: Int64) throws(JournalError) -> Int64? {
         guard canReserve.withLock({ $0 }) else { return nil }
         var failure: FileError?
         let ahead = active.withLock { active -> Int64? in

@@ -155,7 +155,7 @@ final class ManagerDaemon: Sendable {
             })
         let processor = CommandProcessor(
             state: loaded.state, writer: writer, publisher: publisher, results: results,
-            poisonAfter: options.poisonAfter)
+            poisonAfter: options.poisonAfter, fileSystem: options.data.fileSystem)
         return Parts(processor: processor, opened: loaded.opened, snapshotPosition: loaded.snapshotPosition)
     }
 
