@@ -13,6 +13,10 @@ public protocol FileSystem: Sendable {
     /// Size, identity and kind of what stands at the path; nil when nothing does. Follows links.
     func metadata(_ path: String) throws(FileError) -> FileMetadata?
 
+    /// The absolute path without links, `.` and `..`, so that links to one file count as one. Throws ENOENT where
+    /// nothing stands there.
+    func resolve(_ path: String) throws(FileError) -> String
+
     /// Makes a directory and those above it; each new one's parent is synced.
     func createDirectories(_ path: String) throws(FileError)
 

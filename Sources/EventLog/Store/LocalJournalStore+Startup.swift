@@ -1,5 +1,18 @@
+import Glibc
+
 /// What a start tidies and checks before it looks at the newest segment. The journal's lock is held.
 extension LocalJournalStore {
+    /// Makes the journal's and the data directory's own names durable: the process that made them may have been killed
+    /// before its sync, and then a power loss would take away the whole journal.
+    func syncPlace() throws(FileError) {
+        let data = parentDirectory(of: directory.path)
+        try fileSystem.syncDirectory(data)
+        do throws(FileError) { try fileSystem.syncDirectory(parentDirectory(of: data)) } catch {
+            // What stands above may be closed to us; then somebody else has made the data directory.
+            guard error.errno == EACCES || error.errno == EPERM else { throw error }
+        }
+    }
+
     /// Deletes unfinished files: nothing but `.tmp`.
     func removeUnfinished() throws(FileError) {
         var removed = false
@@ -23,6 +36,8 @@ extension LocalJournalStore {
                 goes = try compressedIsGood(name) ? plainName : name
             }
             do {
+                // The name that stays may be a rename that was never synced: it must not go with a power loss now.
+                try fileSystem.syncDirectory(directory.path)
                 try fileSystem.remove(directory.path(of: goes))
                 try fileSystem.syncDirectory(directory.path)
             } catch { throw .file(error) }
@@ -98,6 +113,8 @@ extension LocalJournalStore {
             if let last, here == nil, name.isCompressed, name.first <= last { here = try scannedLast(of: name) }
             if let last, let here, here <= last, name.first <= last {
                 do {
+                    // The merged file may be a rename that was never synced, by a process that was killed there.
+                    try fileSystem.syncDirectory(directory.path)
                     try fileSystem.remove(directory.path(of: name))
                     try fileSystem.syncDirectory(directory.path)
                 } catch { throw .file(error) }
