@@ -63,26 +63,27 @@ struct FullDiskMountTests {
         let data = disk.path + "/data"
         try LocalFileSystem().createDirectories(data)
         let manager = try RunningManager(data)
-        let client = try LineClient(port: manager.workers)
-        func add(_ id: String) -> String? {
-            client.ask(#"{"type":"add","tasks":[{"task_id":"\#(id)","phase":"p","config":{"x":1}}]}"#)
+        func call(_ method: String, _ path: String, _ body: String? = nil) throws -> HTTPCaller.Answer {
+            try HTTPCaller.call(manager.http, method, path, body)
         }
-        for id in ["a", "b"] { #expect(add(id)?.contains(#""added":1"#) == true) }
-        for _ in 0..<2 {
-            #expect(client.ask(#"{"type":"request_task","worker_id":"w"}"#)?.contains(#""task_id""#) == true)
+        func add(_ id: String) throws -> Int {
+            let text = String(repeating: "x", count: 500_000)
+            return try call("POST", "/tasks", #"{"task_id":"\#(id)","phase":"p","config":{"text":"\#(text)"}}"#).status
+        }
+        for id in ["a", "b"] {
+            #expect(try add(id) == 200)
+            #expect(try call("POST", "/claims", #"{"worker":"w"}"#).status == 200)
         }
         try disk.fill()
         // What is reserved already may still take a few.
-        var refused: String?
-        for number in 0..<200 where refused?.contains("error") != true { refused = add("c\(number)") }
-        #expect(refused?.contains("error") == true && refused?.contains("disk") == true, "\(refused ?? "nothing")")
-        #expect(client.ask(#"{"type":"status"}"#)?.contains(#""total":"#) == true, "reads go on")
-        let ended = client.ask(
-            #"{"type":"task_complete","task_id":"a","worker_id":"w","result":{"acc":1}}"#)
-        #expect(ended?.contains("error") == false, "\(ended ?? "nothing")")
+        var status = 200
+        for number in 0..<200 where status == 200 { status = try add("c\(number)") }
+        #expect(status == 507)
+        #expect(try call("GET", "/status").status == 200, "reads go on")
+        #expect(try call("POST", "/tasks/a/complete", #"{"worker":"w","attempt":1,"result":{"acc":1}}"#).status == 200)
         try LocalFileSystem().remove(disk.path + "/filler")
-        #expect(add("d")?.contains(#""added":1"#) == true)
-        _ = client.ask(#"{"type":"task_complete","task_id":"b","worker_id":"w","result":{"acc":2}}"#)
+        #expect(try add("d") == 200)
+        #expect(try call("POST", "/tasks/b/complete", #"{"worker":"w","attempt":1,"result":{"acc":2}}"#).status == 200)
         #expect(manager.stop() == 0)
         let rows = String(
             decoding: try readWholeFile(data + "/final_results.csv", on: LocalFileSystem()), as: UTF8.self)

@@ -51,6 +51,7 @@ extension SimulatedDisk {
     public func losePower(_ loss: Loss) {
         var random = SeededGenerator(0)
         if case .random(let seed) = loss { random = SeededGenerator(seed) }
+        if Simulation.tellsCalls { print("the power goes: \(loss)") }
         state.withLock { state in
             state.settleNames(loss, &random)
             for index in state.nodes.indices where !state.nodes[index].pending.isEmpty {

@@ -88,6 +88,9 @@ public final class SimulatedFileSystem: FileSystem {
             return progress.random.oneIn(2) ? .doneAndDead : .dead
         }
         guard let outcome else { throw call.failure(EIO) }
+        if Simulation.tellsCalls {
+            print("process \(process) call \(changingCalls): \(call.text.operation) \(call.text.path): \(outcome)")
+        }
         if case .done = outcome { return outcome }
         if isDead { disk.state.withLock { _ = $0.deadProcesses.insert(process) } }
         return outcome

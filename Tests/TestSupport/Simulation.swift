@@ -14,10 +14,13 @@ public struct SimulationFailure: Error, CustomStringConvertible {
 /// Runs rounds of a simulation by seed, several at once, and tells how to see a failure again.
 ///
 /// `SIMULATE_ROUNDS`: how many rounds in all simulations together (`make simulate`); without it, a few thousand.
-/// `SIMULATE_SEED`: this one round alone. `SIMULATE_FROM`: the first seed, else 1.
+/// `SIMULATE_SEED`: this one round alone, with each call that changes the disk. `SIMULATE_FROM`: the first seed, else 1.
 public enum Simulation {
     /// The rounds of all simulations in an ordinary run of the tests.
     public static let usualRounds = 5000
+
+    /// True where each call is printed: a single round is replayed.
+    static let tellsCalls = ProcessInfo.processInfo.environment["SIMULATE_SEED"] != nil
 
     /// Runs `share` (of 1) of the rounds; `name` is the test's function, for the command that replays.
     public static func run(

@@ -109,10 +109,24 @@ public final class LocalJournalStore: JournalStore {
         precondition(old.last.next == next && old.last >= old.header.first, "a segment without events is never sealed")
         let header = SegmentHeader(
             segment: old.header.segment + 1, first: next, previousSHA256: hexString(old.hash.finalize()))
-        do { try start(header) } catch {
-            if case .file(let failure) = error, failure.isDiskFull { return false }
-            throw error
+        let successor: Active
+        do throws(FileError) { successor = try prepare(header, isNamed: true) } catch {
+            guard error.isDiskFull else { throw .file(error) }
+            removeRefused(header)
+            return false
         }
+        do throws(FileError) {
+            try fileSystem.rename(temporaryPath(of: successor.name), to: directory.path(of: successor.name))
+        } catch {
+            successor.file.close()
+            guard error.isDiskFull else { throw .file(error) }
+            removeRefused(header)
+            return false
+        }
+        // From here on the old segment may be sealed: a failure is final, whatever its reason. Were anything appended to
+        // the old one now, the next start would take the successor for the journal's end.
+        do { try fileSystem.syncDirectory(directory.path) } catch { throw .file(error) }
+        adopt(successor)
         old.file.close()
         return true
     }
@@ -164,35 +178,44 @@ public final class LocalJournalStore: JournalStore {
     // MARK: - Beginning a segment
 
     private func begin(_ header: SegmentHeader) throws(JournalError) -> OpenedJournal {
-        try start(header, isNamed: false)
+        do { adopt(try prepare(header, isNamed: false)) } catch { throw .file(error) }
         return OpenedJournal(
             last: header.first.previous, activeBytes: Int64(header.encoded().count), activeHasEvents: false)
     }
 
-    /// Writes a segment's header under a temporary name and makes it the active segment; the name is given with it, or
-    /// with the first append.
-    private func start(_ header: SegmentHeader, isNamed: Bool = true) throws(JournalError) {
+    /// Writes a segment's header under a temporary name, reserves its space and syncs it.
+    private func prepare(_ header: SegmentHeader, isNamed: Bool) throws(FileError) -> Active {
         let name = SegmentName(first: header.first)
         let bytes = header.encoded()
-        do {
-            let path = directory.path(of: name)
-            let file = try fileSystem.open(path + ".tmp", .replace)
+        let file = try fileSystem.open(temporaryPath(of: name), .replace)
+        do throws(FileError) {
             try writeAll(bytes, to: file, at: 0)
             let reserved = try reserve(file, upTo: Int64(bytes.count) + reservation)
             try file.sync()
-            if isNamed { try giveName(name) }
             var hash = SHA256()
             hash.update(data: bytes)
-            adopt(
-                Active(
-                    name: name, file: file, header: header, size: Int64(bytes.count), reservedEnd: reserved, hash: hash,
-                    last: header.first.previous, isNamed: isNamed))
-        } catch { throw .file(error) }
+            return Active(
+                name: name, file: file, header: header, size: Int64(bytes.count), reservedEnd: reserved, hash: hash,
+                last: header.first.previous, isNamed: isNamed)
+        } catch {
+            file.close()
+            throw error
+        }
+    }
+
+    /// Where a segment stands until it gets its name.
+    private func temporaryPath(of name: SegmentName) -> String { directory.path(of: name) + ".tmp" }
+
+    /// Removes a successor that found no room: what there is belongs to the old segment.
+    private func removeRefused(_ header: SegmentHeader) {
+        do throws(FileError) { try fileSystem.remove(temporaryPath(of: SegmentName(first: header.first))) } catch {
+            // It takes room and harms nobody; the next start deletes it.
+        }
     }
 
     /// Gives a segment that was written and synced under its temporary name its own; durable when it returns.
     func giveName(_ name: SegmentName) throws(FileError) {
-        try fileSystem.rename(directory.path(of: name) + ".tmp", to: directory.path(of: name))
+        try fileSystem.rename(temporaryPath(of: name), to: directory.path(of: name))
         try fileSystem.syncDirectory(directory.path)
     }
 

@@ -1,4 +1,5 @@
 import EventLog
+import Glibc
 import Synchronization
 import TestSupport
 
@@ -78,6 +79,8 @@ final class JournalRun: Sendable {
 
     /// Appends a command that is not durable yet.
     func append(_ command: EncodedCommand, _ model: inout JournalModel) -> LogWriter.Appended {
+        // A batch is what stands between two commits, and not what a thread finds: the same in every replay.
+        while !isOver, !writer.isIdle { sched_yield() }
         let time =
             model.commands.last.map { $0.time.advanced(bySeconds: 0.001) }
             ?? LogTime(microseconds: 1_700_000_000_000_000)

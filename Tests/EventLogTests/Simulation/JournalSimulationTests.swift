@@ -100,6 +100,7 @@ struct JournalSimulationTests {
         for number in 0..<60 {
             _ = run.append(sampleCommand("in flight \(number)" + String(repeating: ".", count: 200)), &model)
         }
+        try #require(run.writer.isIdle)
         fileSystem.between { [next = fileSystem.changingCalls + 2] call in if call == next { fileSystem.kill() } }
         run.commit(&model)
         run.kill(&model)
@@ -111,7 +112,8 @@ struct JournalSimulationTests {
         let valid = after.split(separator: 10).dropFirst().count { line in
             line.withUnsafeBufferPointer { LogLine($0) != nil }
         }
-        #expect(valid > 3, "whole lines stand behind the block that is missing")
+        #expect(
+            valid > 3, "whole lines stand behind the block that is missing: \(String(decoding: bytes, as: UTF8.self))")
         // The rule that others use: cut a broken line only where no valid one follows.
         #expect(RecoveryTable.decide(facts(bytes, carriesSynced: false)) == .refuse(.validLinesFollow))
         let again = try JournalRun(disk.process(), segmentBytes: 1 << 20, &model)
