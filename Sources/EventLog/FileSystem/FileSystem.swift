@@ -1,3 +1,5 @@
+import Glibc
+
 /// The one door to the disk: everything that the manager reads or writes goes through it, so that faults
 /// can be injected below all of it.
 ///
@@ -34,6 +36,19 @@ public protocol FileSystem: Sendable {
 
     /// Bytes that an unprivileged process may still write on the file system that holds the path.
     func freeBytes(_ path: String) throws(FileError) -> Int64
+}
+
+extension FileSystem {
+    /// Makes the names of a directory and of the one that it stands in durable: the process that made them may have been
+    /// killed before its sync, and then a power loss would take away all that is in them.
+    public func syncPlace(of directory: String) throws(FileError) {
+        let parent = parentDirectory(of: directory)
+        try syncDirectory(parent)
+        do throws(FileError) { try syncDirectory(parentDirectory(of: parent)) } catch {
+            // What stands above may be closed to us; then somebody else has made the parent.
+            guard error.errno == EACCES || error.errno == EPERM else { throw error }
+        }
+    }
 }
 
 /// How a file is opened.

@@ -1,18 +1,5 @@
-import Glibc
-
 /// What a start tidies and checks before it looks at the newest segment. The journal's lock is held.
 extension LocalJournalStore {
-    /// Makes the journal's and the data directory's own names durable: the process that made them may have been killed
-    /// before its sync, and then a power loss would take away the whole journal.
-    func syncPlace() throws(FileError) {
-        let data = parentDirectory(of: directory.path)
-        try fileSystem.syncDirectory(data)
-        do throws(FileError) { try fileSystem.syncDirectory(parentDirectory(of: data)) } catch {
-            // What stands above may be closed to us; then somebody else has made the data directory.
-            guard error.errno == EACCES || error.errno == EPERM else { throw error }
-        }
-    }
-
     /// Deletes unfinished files: nothing but `.tmp`.
     func removeUnfinished() throws(FileError) {
         var removed = false

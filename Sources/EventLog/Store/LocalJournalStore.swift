@@ -58,7 +58,7 @@ public final class LocalJournalStore: JournalStore {
     public func open(_ hints: RecoveryHints) throws(JournalError) -> OpenedJournal {
         do {
             try fileSystem.createDirectories(directory.path)
-            try syncPlace()
+            try fileSystem.syncPlace(of: directory.path)
             try removeUnfinished()
         } catch { throw .file(error) }
         let names = try directory.allSegments()

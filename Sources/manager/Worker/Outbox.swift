@@ -64,6 +64,7 @@ struct Outbox: Sendable {
     {
         try fileSystem.createDirectories(directory)
         self.directory = try fileSystem.resolve(directory)
+        try fileSystem.syncPlace(of: self.directory)
         self.fileSystem = fileSystem
         self.processes = processes
         bootID = try processes.bootID()

@@ -1,4 +1,5 @@
 import EventLog
+import Glibc
 import TestSupport
 import Testing
 
@@ -13,12 +14,70 @@ struct JournalSimulationTests {
     }
 
     /// Seeds that once showed a fault; each stays.
-    private static let found: [UInt64] = [38, 103, 309, 536, 623]
+    private static let found: [UInt64] = [38, 103, 309, 438, 536, 623, 945]
 
     @Test("rounds that once failed", arguments: found)
     func once(seed: UInt64) throws {
         var rounds = JournalRounds(seed: seed)
         try rounds.run()
+    }
+
+    @Test("a journal's first write of many lines is there whole or not at all, wherever it ends and whatever is lost")
+    func firstWrite() throws {
+        func live(_ fileSystem: SimulatedFileSystem, _ model: inout JournalModel) throws {
+            let run: JournalRun
+            do { run = try JournalRun(fileSystem, segmentBytes: 1 << 20, &model) } catch {
+                guard fileSystem.isDead, !(error is SimulationFailure) else { throw error }
+                return
+            }
+            for number in 0..<40 where !run.isOver {
+                let text = "\(number)" + String(repeating: "x", count: 300)
+                _ = run.append(sampleCommand(text, events: 1 + number % 3), &model)
+            }
+            run.kill(&model)
+        }
+        for call in 1...24 {
+            for loss in SimulatedDisk.Loss.kinds + (1...20).map({ .random($0) }) {
+                var rounds = JournalRounds(seed: 0)
+                do {
+                    try live(rounds.disk.process(.init(deathAt: call, seed: UInt64(call))), &rounds.model)
+                    rounds.disk.losePower(loss)
+                    try rounds.finish()
+                } catch { Issue.record("death in call \(call), \(loss): \(error)") }
+            }
+        }
+    }
+
+    @Test("a full disk in any call of a seal: the old segment goes on, or nothing does", arguments: [false, true])
+    func fullDiskInSeal(losesRest: Bool) throws {
+        let whole = SimulatedDisk().process()
+        func live(_ fileSystem: SimulatedFileSystem, _ model: inout JournalModel) throws -> ClosedRange<Int> {
+            let run = try JournalRun(fileSystem, segmentBytes: 1 << 20, &model)
+            _ = run.append(sampleCommand("before"), &model)
+            run.commit(&model)
+            let first = fileSystem.changingCalls + 1
+            run.writer.sealActive()
+            let last = fileSystem.changingCalls
+            if !run.isOver {
+                _ = run.append(sampleCommand("behind"), &model)
+                run.commit(&model)
+            }
+            run.kill(&model)
+            return first...max(first, last)
+        }
+        var model = JournalModel()
+        let calls = try live(whole, &model)
+        #expect(calls.count == 6)
+        for call in calls {
+            var rounds = JournalRounds(seed: 0)
+            var faults = SimulatedFileSystem.Faults(seed: UInt64(call))
+            faults.failures[call] = ENOSPC
+            do {
+                _ = try live(rounds.disk.process(faults), &rounds.model)
+                rounds.disk.losePower(losesRest ? .everything : .nothing)
+                try rounds.finish()
+            } catch { Issue.record("full in call \(call): \(error)") }
+        }
     }
 
     /// A short run with everything in it: appends, batches, a seal, compressing, a snapshot, a merge.
