@@ -1,7 +1,7 @@
 # What there is to do: `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture bench build lint clean
+.PHONY: help demo test simulate torture bench build lint clean
 
 root := $(CURDIR)
 demo_dir ?= demo
@@ -33,6 +33,14 @@ torture: ## Kill workers, programs and the manager at random for five minutes (s
 	@scripts/install-needs test
 	swift build --build-tests
 	TORTURE_SECONDS=$(or $(seconds),300) TORTURE_SEED=$(seed) swift test --skip-build --no-parallel --filter TortureTests
+
+# Rounds in all simulations together; `only=NAME seed=N` replays one round, as a failure prints it.
+rounds ?= 100000
+only ?= Simulation
+simulate: ## Simulated crashes by seed: rounds=100000; only=NAME seed=N replays one
+	@scripts/install-needs test
+	swift build --build-tests
+	SIMULATE_ROUNDS=$(rounds) $(if $(seed),SIMULATE_SEED=$(seed)) swift test --skip-build --no-parallel --filter '$(only)'
 
 bench: ## Measure replay and durable steps against gzip, zlib, fdatasync and an ideal server
 	@scripts/install-needs bench

@@ -47,7 +47,7 @@ struct CompactionTests {
             }
             try store.append(lines, last: last)
         }
-        store.hashAppended()
+        store.settle()
         store.close()
         return directory
     }

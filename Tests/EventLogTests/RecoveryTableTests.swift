@@ -70,6 +70,87 @@ struct RecoveryTableTests {
         #expect(RecoveryTable.decide(found) == .refuse(.wrongPosition(LogPosition(12))))
     }
 
+    /// The rows of the table, in words of its own: what must hold of the facts for each decision.
+    private static var rows: [(name: String, holds: (TailFacts) -> Bool, decision: String)] {
+        func isWrong(_ f: TailFacts) -> Bool { if case .wrongPosition = f.firstBad { true } else { false } }
+        func isRead(_ f: TailFacts) -> Bool { !isWrong(f) && f.snapshotBeyond == nil }
+        func isBroken(_ f: TailFacts) -> Bool { isRead(f) && f.firstBad == .brokenLine }
+        func isOneWrite(_ f: TailFacts) -> Bool { isBroken(f) && f.badBytes <= RecoveryTable.largestWriteBytes }
+        func isLater(_ f: TailFacts) -> Bool { f.syncedAfter.map { $0 > f.lastGood } ?? false }
+        return [
+            ("wrong position", { isWrong($0) }, "wrongPosition"),
+            ("snapshot beyond", { !isWrong($0) && $0.snapshotBeyond != nil }, "snapshotBeyond"),
+            ("unfinished command", { isRead($0) && $0.firstBad == .none && $0.endsInsideCommand }, "cutAndRewrite"),
+            (
+                "clean stop", { isRead($0) && $0.firstBad == .none && !$0.endsInsideCommand && $0.isCleanStop },
+                "appendInPlace"
+            ),
+            (
+                "unclean stop", { isRead($0) && $0.firstBad == .none && !$0.endsInsideCommand && !$0.isCleanStop },
+                "rewrite"
+            ),
+            ("too much", { isBroken($0) && $0.badBytes > RecoveryTable.largestWriteBytes }, "moreThanOneWrite"),
+            ("durable later", { isOneWrite($0) && isLater($0) }, "durableLater"),
+            (
+                "another maker",
+                { isOneWrite($0) && !isLater($0) && $0.hasValidLineAfter && !$0.writesCarrySynced }, "validLinesFollow"
+            ),
+            (
+                "one unsynced write",
+                { isOneWrite($0) && !isLater($0) && (!$0.hasValidLineAfter || $0.writesCarrySynced) }, "cutAndRewrite"
+            ),
+        ]
+    }
+
+    private func name(_ decision: RecoveryDecision) -> String {
+        switch decision {
+        case .appendInPlace: "appendInPlace"
+        case .rewrite: "rewrite"
+        case .cutAndRewrite: "cutAndRewrite"
+        case .refuse(.snapshotBeyond): "snapshotBeyond"
+        case .refuse(.wrongPosition): "wrongPosition"
+        case .refuse(.moreThanOneWrite): "moreThanOneWrite"
+        case .refuse(.durableLater): "durableLater"
+        case .refuse(.validLinesFollow): "validLinesFollow"
+        }
+    }
+
+    @Test("every combination of facts fits exactly one row, and is decided by it")
+    func everyCombination() {
+        var combinations = 0
+        var used: Set<String> = []
+        let flags = [false, true]
+        for bad in [
+            TailFacts.FirstBad.none, .brokenLine, .wrongPosition(LogPosition(3)), .wrongPosition(LogPosition(12)),
+        ] {
+            for bytes in [1, RecoveryTable.largestWriteBytes, RecoveryTable.largestWriteBytes + 1] {
+                for synced in [nil, LogPosition(9), LogPosition(10), LogPosition(11)] {
+                    for beyond in [nil, mark] {
+                        for bits in 0..<16 {
+                            let found = facts {
+                                $0.firstBad = bad
+                                $0.badBytes = bytes
+                                $0.syncedAfter = synced
+                                $0.snapshotBeyond = beyond
+                                $0.endsInsideCommand = flags[bits & 1]
+                                $0.hasValidLineAfter = flags[bits >> 1 & 1]
+                                $0.writesCarrySynced = flags[bits >> 2 & 1]
+                                $0.isCleanStop = flags[bits >> 3 & 1]
+                            }
+                            let fitting = Self.rows.filter { $0.holds(found) }
+                            #expect(fitting.count == 1, "\(found): \(fitting.map(\.name))")
+                            #expect(fitting.first?.decision == name(RecoveryTable.decide(found)), "\(found)")
+                            used.insert(fitting.first?.name ?? "")
+                            combinations += 1
+                        }
+                    }
+                }
+            }
+        }
+        #expect(combinations == 4 * 3 * 4 * 2 * 16)
+        #expect(used.count == Self.rows.count, "no row is without a case")
+    }
+
     @Test("a snapshot beyond the last good event: refused, broken end or not")
     func snapshotBeyond() {
         #expect(RecoveryTable.decide(facts { $0.snapshotBeyond = mark }) == .refuse(.snapshotBeyond(mark)))

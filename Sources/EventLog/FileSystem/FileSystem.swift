@@ -1,3 +1,5 @@
+import Glibc
+
 /// The one door to the disk: everything that the manager reads or writes goes through it, so that faults
 /// can be injected below all of it.
 ///
@@ -12,6 +14,10 @@ public protocol FileSystem: Sendable {
 
     /// Size, identity and kind of what stands at the path; nil when nothing does. Follows links.
     func metadata(_ path: String) throws(FileError) -> FileMetadata?
+
+    /// The absolute path without links, `.` and `..`, so that links to one file count as one. Throws ENOENT where
+    /// nothing stands there.
+    func resolve(_ path: String) throws(FileError) -> String
 
     /// Makes a directory and those above it; each new one's parent is synced.
     func createDirectories(_ path: String) throws(FileError)
@@ -30,6 +36,19 @@ public protocol FileSystem: Sendable {
 
     /// Bytes that an unprivileged process may still write on the file system that holds the path.
     func freeBytes(_ path: String) throws(FileError) -> Int64
+}
+
+extension FileSystem {
+    /// Makes the names of a directory and of the one that it stands in durable: the process that made them may have been
+    /// killed before its sync, and then a power loss would take away all that is in them.
+    public func syncPlace(of directory: String) throws(FileError) {
+        let parent = parentDirectory(of: directory)
+        try syncDirectory(parent)
+        do throws(FileError) { try syncDirectory(parentDirectory(of: parent)) } catch {
+            // What stands above may be closed to us; then somebody else has made the parent.
+            guard error.errno == EACCES || error.errno == EPERM else { throw error }
+        }
+    }
 }
 
 /// How a file is opened.

@@ -51,6 +51,13 @@ final class LocalFile: File {
     func reserve(upTo end: Int64) throws(FileError) -> Bool {
         let size = try sizeBytes()
         guard end > size else { return true }
+        // A reservation that does not fit is not begun: ext4 would keep what it had taken of it by then, all that was free,
+        // for this one file.
+        let missing = end - Int64(try status().st_blocks) * 512
+        if missing > 0, try freeBytes() < missing {
+            errno = ENOSPC
+            throw failure("reserve space in")
+        }
         while true {
             if clinux_reserve(descriptor.withLock { $0 }, size, end - size) == 0 { return true }
             switch errno {
@@ -59,6 +66,12 @@ final class LocalFile: File {
             default: throw failure("reserve space in")
             }
         }
+    }
+
+    private func freeBytes() throws(FileError) -> Int64 {
+        var status = statvfs()
+        guard fstatvfs(descriptor.withLock { $0 }, &status) == 0 else { throw failure("look up the free space of") }
+        return Int64(status.f_bavail) * Int64(status.f_frsize)
     }
 
     func identity() throws(FileError) -> FileIdentity {

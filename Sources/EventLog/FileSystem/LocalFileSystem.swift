@@ -59,6 +59,15 @@ public struct LocalFileSystem: FileSystem {
             permissions: UInt16(truncatingIfNeeded: status.st_mode & 0o7777))
     }
 
+    /// See `FileSystem.resolve`.
+    public func resolve(_ path: String) throws(FileError) -> String {
+        guard let resolved = realpath(path, nil) else {
+            throw FileError(operation: "look up", path: path, errno: errno)
+        }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+
     /// See `FileSystem.createDirectories`.
     public func createDirectories(_ path: String) throws(FileError) {
         if let existing = try metadata(path) {

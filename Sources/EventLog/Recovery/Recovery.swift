@@ -54,8 +54,8 @@ struct Recovery {
     }
 
     /// Whether the segment before this one begins with an event that carries `synced`: who wrote this journal, where
-    /// this segment's own first event cannot be read. The first segment's first write is one event of one block, so
-    /// nothing valid can follow it when it is torn.
+    /// this segment's own first event cannot be read. The first segment takes its name with its first write whole, so
+    /// there power loss leaves no such end.
     private func previousCarriesSynced() throws(JournalError) -> Bool {
         guard let previous = try store.directory.segments().last(where: { $0.first < name.first }),
             let file = try store.directory.open(previous),
@@ -71,7 +71,7 @@ struct Recovery {
         do {
             let file = try fileSystem.open(path, .update)
             let reserved = try store.reserve(file, upTo: Int64(bytes.count) + LocalJournalStore.leastReservation)
-            adopt(file, bytes, scan, reserved)
+            adopt(file, bytes, scan, reserved, isNamed: true)
         } catch { throw .file(error) }
     }
 
@@ -99,21 +99,23 @@ struct Recovery {
             let reserved = try store.reserve(file, upTo: Int64(scan.wholeBytes) + LocalJournalStore.leastReservation)
             try writeAll(Array(bytes[..<scan.wholeBytes]), to: file, at: 0)
             try file.sync()
-            try fileSystem.rename(path + ".tmp", to: path)
-            try fileSystem.syncDirectory(store.directory.path)
-            adopt(file, bytes, scan, reserved)
+            // A journal that has no event is begun anew: its first append gives the segment its name.
+            let hasEvents = scan.lastWhole > .zero
+            if hasEvents { try store.giveName(name) }
+            adopt(file, bytes, scan, reserved, isNamed: hasEvents)
         } catch {
             file.close()
             throw error
         }
     }
 
-    private func adopt(_ file: any File, _ bytes: [UInt8], _ scan: TailScan, _ reservedEnd: Int64) {
+    private func adopt(_ file: any File, _ bytes: [UInt8], _ scan: TailScan, _ reservedEnd: Int64, isNamed: Bool) {
         var hash = SHA256()
         hash.update(data: bytes[..<scan.wholeBytes])
         store.adopt(
-            name, file, scan.header, size: Int64(scan.wholeBytes), reservedEnd: reservedEnd, hash: hash,
-            last: scan.lastWhole)
+            LocalJournalStore.Active(
+                name: name, file: file, header: scan.header, size: Int64(scan.wholeBytes), reservedEnd: reservedEnd,
+                hash: hash, last: scan.lastWhole, isNamed: isNamed))
     }
 
     private func keepAside(_ bytes: [UInt8], _ scan: TailScan) throws(JournalError) -> OpenedJournal.Cut {

@@ -6,9 +6,19 @@ public protocol JournalStore: Sendable {
     /// Finds the end of the journal, mends it where the rule allows, and makes it ready for the first append.
     func open(_ hints: RecoveryHints) throws(JournalError) -> OpenedJournal
 
-    /// Writes whole lines of whole commands, up to the event at `last`, and returns when they are durable.
-    /// After an error nothing more may be appended: what stands on the disk is not known.
-    func append(_ lines: [UInt8], last: LogPosition) throws(JournalError)
+    /// Writes whole lines of whole commands, up to the event at `last`, and returns when they are durable:
+    /// how long that took after the bytes were given away. After an error nothing more may be appended: what stands on
+    /// the disk is not known.
+    @discardableResult
+    func append(_ lines: [UInt8], last: LogPosition) throws(JournalError) -> Duration
+
+    /// Does what `append` put off until the replies have left, such as hashing what was written. By the writer, between
+    /// two appends.
+    func settle()
+
+    /// Bytes that can still be appended for certain, as far as `wanted`: reserved behind the last event where the store
+    /// can reserve, else what is free. Less than `wanted`: there is no room for new work.
+    func room(wanted: Int64) throws(JournalError) -> Int64
 
     /// Reads events from a position on.
     func entries(from: LogPosition) -> LogReader
@@ -19,6 +29,14 @@ public protocol JournalStore: Sendable {
 
     /// Compresses the oldest sealed segment that is not yet; false when there is none.
     func archive() throws(JournalError) -> Bool
+
+    /// Compresses and merges all that is sealed, files of at most `mergedBytes`, after `seal` has ended the active
+    /// segment. Blocks; appends go on beside it. Throws what the disk refuses, and damage that is met; what was done by
+    /// then stays.
+    func compact(mergedBytes: Int64, sealing seal: () -> Void) throws(JournalError) -> CompactionReport
+
+    /// Lets a compaction that runs end soon, with an error: before a stop, which would wait for it.
+    func interrupt()
 
     /// Gives the journal free; nothing may be appended afterwards.
     func close()

@@ -14,8 +14,11 @@ extension LocalJournalStore {
     func archiveOldest() throws(JournalError) -> Bool {
         // The active segment is asked for before the files are listed: a segment that is begun in between is later
         // than it and never taken for a sealed one.
-        guard let newest = active.withLock({ $0?.name }),
-            let name = try directory.segments().first(where: { !$0.isCompressed && $0.first < newest.first })
+        guard let newest = active.withLock({ $0?.name }) else { return false }
+        // An error may have ended the last call between the rename and the removal. Were the plain file left, it would
+        // come to light again once the compressed one is merged, and its events would stand twice.
+        try settleDoubles(try directory.allSegments(), newest: newest)
+        guard let name = try directory.segments().first(where: { !$0.isCompressed && $0.first < newest.first })
         else { return false }
         let compressed = SegmentName(first: name.first, isCompressed: true)
         do throws(FileError) {

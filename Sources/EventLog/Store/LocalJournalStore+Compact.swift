@@ -28,8 +28,21 @@ extension LocalJournalStore {
     /// The most bytes of a merged file, unless one part is larger already.
     public static let mergedBytes: Int64 = 64 << 20
 
+    /// See `JournalStore.compact`.
+    public func compact(mergedBytes: Int64, sealing seal: () -> Void) throws(JournalError) -> CompactionReport {
+        var report = CompactionReport()
+        (report.filesBefore, report.bytesBefore) = try sizes()
+        seal()
+        try compact(mergedBytes: mergedBytes)
+        (report.filesAfter, report.bytesAfter) = try sizes()
+        return report
+    }
+
+    /// See `JournalStore.interrupt`.
+    public func interrupt() { isEnding.store(true, ordering: .releasing) }
+
     /// How many segment files there are, and their bytes.
-    func sizes() throws(JournalError) -> (files: Int, bytes: Int64) {
+    private func sizes() throws(JournalError) -> (files: Int, bytes: Int64) {
         var bytes: Int64 = 0
         let names = try directory.segments()
         for name in names {
@@ -40,7 +53,7 @@ extension LocalJournalStore {
         return (names.count, bytes)
     }
 
-    /// Compresses and merges everything before the active segment. Blocks; appends go on beside it.
+    /// Compresses and merges everything before the active segment.
     func compact(mergedBytes: Int64) throws(JournalError) {
         try rewriting.withLock { _ throws(JournalError) in
             while try archiveOldest() { try goOn() }

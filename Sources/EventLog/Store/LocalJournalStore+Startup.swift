@@ -23,6 +23,8 @@ extension LocalJournalStore {
                 goes = try compressedIsGood(name) ? plainName : name
             }
             do {
+                // The name that stays may be a rename that was never synced: it must not go with a power loss now.
+                try fileSystem.syncDirectory(directory.path)
                 try fileSystem.remove(directory.path(of: goes))
                 try fileSystem.syncDirectory(directory.path)
             } catch { throw .file(error) }
@@ -98,6 +100,8 @@ extension LocalJournalStore {
             if let last, here == nil, name.isCompressed, name.first <= last { here = try scannedLast(of: name) }
             if let last, let here, here <= last, name.first <= last {
                 do {
+                    // The merged file may be a rename that was never synced, by a process that was killed there.
+                    try fileSystem.syncDirectory(directory.path)
                     try fileSystem.remove(directory.path(of: name))
                     try fileSystem.syncDirectory(directory.path)
                 } catch { throw .file(error) }

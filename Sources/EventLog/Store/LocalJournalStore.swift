@@ -5,6 +5,10 @@ import Synchronization
 ///
 /// The order of effects, and what the next start finds if the power goes between them:
 /// - *append*: one write, one sync. Between: any part of the write; `RecoveryTable` cuts it.
+/// - *first append* of a journal: its segment stands under `.tmp` until header and first write are synced; then renamed,
+///   directory synced. Before the rename is durable: no segment, the `.tmp` is deleted; after: all of the write. Were it
+///   named before, a power loss could leave later lines of a first write without the one that carries `synced`, and no
+///   segment before to tell whose journal it is.
 /// - *seal*: successor under `.tmp`, synced, renamed, directory synced; then the first append to it. Before the
 ///   rename is durable: the old segment is still the newest; the `.tmp` is deleted. After: the old one is sealed.
 /// - *archive*: `NAME.jsonl.gz.tmp` written, synced, read back, compared, renamed, directory synced; then
@@ -22,6 +26,8 @@ public final class LocalJournalStore: JournalStore {
         var last: LogPosition
         /// Bytes appended but not yet hashed: hashing waits until after the replies have left.
         var unhashed: [[UInt8]] = []
+        /// False while the file stands under `.tmp`: the first append gives it its name.
+        var isNamed = true
     }
 
     /// The directory of the journal's files.
@@ -35,8 +41,8 @@ public final class LocalJournalStore: JournalStore {
     /// True once a compaction should end soon.
     let isEnding = Atomic(false)
 
-    /// The least space that is kept reserved behind the last event: the endings of all running attempts fit in it.
-    public static let leastReservation: Int64 = 16 << 20
+    /// The least space that is kept reserved behind the last event.
+    public static let leastReservation = LogWriter.leastRoomBytes
 
     /// `segmentBytes`: what is reserved for a new segment, besides the least reservation. `pacing` is called between
     /// the pieces of background writing.
@@ -52,6 +58,7 @@ public final class LocalJournalStore: JournalStore {
     public func open(_ hints: RecoveryHints) throws(JournalError) -> OpenedJournal {
         do {
             try fileSystem.createDirectories(directory.path)
+            try fileSystem.syncPlace(of: directory.path)
             try removeUnfinished()
         } catch { throw .file(error) }
         let names = try directory.allSegments()
@@ -70,12 +77,8 @@ public final class LocalJournalStore: JournalStore {
     }
 
     /// See `JournalStore.append`.
-    public func append(_ lines: [UInt8], last: LogPosition) throws(JournalError) {
-        _ = try appendTimed(lines, last: last)
-    }
-
-    /// The same; tells how long the sync took.
-    func appendTimed(_ lines: [UInt8], last: LogPosition) throws(JournalError) -> Duration {
+    @discardableResult
+    public func append(_ lines: [UInt8], last: LogPosition) throws(JournalError) -> Duration {
         var failure: FileError?
         var sync = Duration.zero
         active.withLock { active in
@@ -84,7 +87,9 @@ public final class LocalJournalStore: JournalStore {
                 try writeAll(lines, to: open.file, at: open.size)
                 let began = ContinuousClock.now
                 try open.file.sync()
+                if !open.isNamed { try giveName(open.name) }
                 sync = ContinuousClock.now - began
+                active?.isNamed = true
                 active?.size += Int64(lines.count)
                 active?.last = last
                 active?.unhashed.append(lines)
@@ -99,15 +104,29 @@ public final class LocalJournalStore: JournalStore {
 
     /// See `JournalStore.seal`.
     public func seal(next: LogPosition) throws(JournalError) -> Bool {
-        hashAppended()
+        settle()
         guard let old = active.withLock({ $0 }) else { preconditionFailure("seal of a journal that is not open") }
         precondition(old.last.next == next && old.last >= old.header.first, "a segment without events is never sealed")
         let header = SegmentHeader(
             segment: old.header.segment + 1, first: next, previousSHA256: hexString(old.hash.finalize()))
-        do { try start(header) } catch {
-            if case .file(let failure) = error, failure.isDiskFull { return false }
-            throw error
+        let successor: Active
+        do throws(FileError) { successor = try prepare(header, isNamed: true) } catch {
+            guard error.isDiskFull else { throw .file(error) }
+            removeRefused(header)
+            return false
         }
+        do throws(FileError) {
+            try fileSystem.rename(temporaryPath(of: successor.name), to: directory.path(of: successor.name))
+        } catch {
+            successor.file.close()
+            guard error.isDiskFull else { throw .file(error) }
+            removeRefused(header)
+            return false
+        }
+        // From here on the old segment may be sealed: a failure is final, whatever its reason. Were anything appended to
+        // the old one now, the next start would take the successor for the journal's end.
+        do { try fileSystem.syncDirectory(directory.path) } catch { throw .file(error) }
+        adopt(successor)
         old.file.close()
         return true
     }
@@ -120,17 +139,23 @@ public final class LocalJournalStore: JournalStore {
         }
     }
 
-    /// Brings the segment's running hash up to what was appended. By the writer, after the replies have left.
-    func hashAppended() {
+    /// See `JournalStore.settle`: brings the segment's running hash up to what was appended.
+    public func settle() {
         active.withLock { active in
             for bytes in active?.unhashed ?? [] { active?.hash.update(data: bytes) }
             active?.unhashed.removeAll(keepingCapacity: true)
         }
     }
 
+    /// See `JournalStore.room`.
+    public func room(wanted: Int64) throws(JournalError) -> Int64 {
+        if let ahead = try reservedAhead(wanted: wanted) { return ahead }
+        do { return try fileSystem.freeBytes(directory.path) } catch { throw .file(error) }
+    }
+
     /// Bytes that are reserved behind the last event, extended to `wanted` where the disk has them.
     /// Nil: this file system cannot reserve; judge by what is free.
-    func reservedAhead(wanted: Int64) throws(JournalError) -> Int64? {
+    private func reservedAhead(wanted: Int64) throws(JournalError) -> Int64? {
         guard canReserve.withLock({ $0 }) else { return nil }
         var failure: FileError?
         let ahead = active.withLock { active -> Int64? in
@@ -153,40 +178,48 @@ public final class LocalJournalStore: JournalStore {
     // MARK: - Beginning a segment
 
     private func begin(_ header: SegmentHeader) throws(JournalError) -> OpenedJournal {
-        try start(header)
+        do { adopt(try prepare(header, isNamed: false)) } catch { throw .file(error) }
         return OpenedJournal(
             last: header.first.previous, activeBytes: Int64(header.encoded().count), activeHasEvents: false)
     }
 
-    /// Writes a segment's header under a temporary name and makes it the active segment.
-    func start(_ header: SegmentHeader) throws(JournalError) {
+    /// Writes a segment's header under a temporary name, reserves its space and syncs it.
+    private func prepare(_ header: SegmentHeader, isNamed: Bool) throws(FileError) -> Active {
         let name = SegmentName(first: header.first)
         let bytes = header.encoded()
-        do {
-            let path = directory.path(of: name)
-            let file = try fileSystem.open(path + ".tmp", .replace)
+        let file = try fileSystem.open(temporaryPath(of: name), .replace)
+        do throws(FileError) {
             try writeAll(bytes, to: file, at: 0)
             let reserved = try reserve(file, upTo: Int64(bytes.count) + reservation)
             try file.sync()
-            try fileSystem.rename(path + ".tmp", to: path)
-            try fileSystem.syncDirectory(directory.path)
             var hash = SHA256()
             hash.update(data: bytes)
-            adopt(
-                name, file, header, size: Int64(bytes.count), reservedEnd: reserved, hash: hash,
-                last: header.first.previous)
-        } catch { throw .file(error) }
-    }
-
-    func adopt(
-        _ name: SegmentName, _ file: any File, _ header: SegmentHeader, size: Int64, reservedEnd: Int64, hash: SHA256,
-        last: LogPosition
-    ) {
-        active.withLock {
-            $0 = Active(
-                name: name, file: file, header: header, size: size, reservedEnd: reservedEnd, hash: hash, last: last)
+            return Active(
+                name: name, file: file, header: header, size: Int64(bytes.count), reservedEnd: reserved, hash: hash,
+                last: header.first.previous, isNamed: isNamed)
+        } catch {
+            file.close()
+            throw error
         }
     }
+
+    /// Where a segment stands until it gets its name.
+    private func temporaryPath(of name: SegmentName) -> String { directory.path(of: name) + ".tmp" }
+
+    /// Removes a successor that found no room: what there is belongs to the old segment.
+    private func removeRefused(_ header: SegmentHeader) {
+        do throws(FileError) { try fileSystem.remove(temporaryPath(of: SegmentName(first: header.first))) } catch {
+            // It takes room and harms nobody; the next start deletes it.
+        }
+    }
+
+    /// Gives a segment that was written and synced under its temporary name its own; durable when it returns.
+    func giveName(_ name: SegmentName) throws(FileError) {
+        try fileSystem.rename(temporaryPath(of: name), to: directory.path(of: name))
+        try fileSystem.syncDirectory(directory.path)
+    }
+
+    func adopt(_ segment: Active) { active.withLock { $0 = segment } }
 
     /// Reserves what is usual, or the least where that is too much; returns the end of what is reserved.
     func reserve(_ file: any File, upTo end: Int64) throws(FileError) -> Int64 {

@@ -4,7 +4,9 @@ import Synchronization
 ///
 /// Any thread appends; lines are complete (position, `synced`, checksum) when `append` returns, for the write they
 /// will be part of is known then: batches are written whole and in order, so when a batch's write begins, everything
-/// before it is durable. A failed write or sync is final: `onFailure` must end the process.
+/// before it is durable. A failed write or sync is final: `onFailure` ends the process. Where it returns, as in a
+/// simulation of that end, nothing more is written, nobody is told that anything more is durable, and who waits for it
+/// goes on without.
 public final class LogWriter: Sendable {
     private struct Batch {
         var bytes: [UInt8] = []
@@ -19,6 +21,8 @@ public final class LogWriter: Sendable {
         var waitingBytes = 0
         var isWriting = false
         var isClosed = false
+        /// A write or a sync failed: nothing is written any more.
+        var hasFailed = false
         var threadSleeps = false
         var next: LogPosition
         var segmentBytes: Int64
@@ -35,7 +39,7 @@ public final class LogWriter: Sendable {
     }
 
     private let state: Mutex<State>
-    private let store: LocalJournalStore
+    private let store: any JournalStore
     private let segmentLimit: Int64
     private let onDurable: @Sendable (LogPosition) -> Void
     private let onFailure: @Sendable (JournalError) -> Void
@@ -49,13 +53,15 @@ public final class LogWriter: Sendable {
 
     /// The most bytes that may wait; beyond it new work is refused as busy.
     public static let mostWaitingBytes = 64 << 20
+    /// The least space that new work leaves behind the last event: the endings of all running attempts fit in it.
+    public static let leastRoomBytes: Int64 = 16 << 20
     /// The most bytes that are written by a thread which has other things to do.
     static let mostInlineBytes = 256 << 10
 
     /// Starts the writer's and the archiver's threads. `onDurable` is called by whichever thread wrote, in order of
     /// position, never twice at once; it must be quick.
     public init(
-        _ store: LocalJournalStore, opened: OpenedJournal, segmentBytes: Int64,
+        _ store: any JournalStore, opened: OpenedJournal, segmentBytes: Int64,
         onDurable: @escaping @Sendable (LogPosition) -> Void, onFailure: @escaping @Sendable (JournalError) -> Void
     ) {
         self.store = store
@@ -73,6 +79,12 @@ public final class LogWriter: Sendable {
 
     /// The last durable position.
     public var durable: LogPosition { LogPosition(durablePosition.load(ordering: .acquiring)) }
+
+    /// True after a write or a sync that failed, which `onFailure` was told of.
+    private var failed: Bool { state.withLock { $0.hasFailed } }
+
+    /// True while the writer's own thread sleeps: what is appended with `willCommit` waits for `commit`.
+    public var isIdle: Bool { state.withLock { $0.threadSleeps && !$0.isWriting } }
 
     /// How many segments this writer has sealed.
     public var sealedSegments: UInt64 { sealCount.load(ordering: .acquiring) }
@@ -121,7 +133,7 @@ public final class LogWriter: Sendable {
     /// stays as it is, and so does one for whose successor the disk has no room.
     public func sealActive() {
         let target = state.withLock { state -> UInt64? in
-            guard state.segmentHasEvents, !state.isClosed else { return nil }
+            guard state.segmentHasEvents, !state.isClosed, !state.hasFailed else { return nil }
             Self.beginSegment(&state)
             return state.sealsPlanned
         }
@@ -129,7 +141,7 @@ public final class LogWriter: Sendable {
         wake.notify()
         while true {
             let ticket = finished.ticket()
-            if sealAttempts.load(ordering: .acquiring) >= target { return }
+            if sealAttempts.load(ordering: .acquiring) >= target || failed { return }
             finished.wait(past: ticket)
         }
     }
@@ -178,18 +190,17 @@ public final class LogWriter: Sendable {
 
     /// True when what is reserved on the disk covers `bytes` besides `kept` bytes and all that waits.
     public func hasRoom(forBytes bytes: Int, keeping kept: Int64) throws(JournalError) -> Bool {
-        let wanted = Int64(bytes) + Int64(waitingBytes) + max(kept, LocalJournalStore.leastReservation)
-        if let ahead = try store.reservedAhead(wanted: wanted) { return ahead >= wanted }
-        do { return try store.fileSystem.freeBytes(store.directory.path) >= wanted } catch { throw .file(error) }
+        let wanted = Int64(bytes) + Int64(waitingBytes) + max(kept, Self.leastRoomBytes)
+        return try store.room(wanted: wanted) >= wanted
     }
 
-    /// Blocks the calling thread until the position is durable.
+    /// Blocks the calling thread until the position is durable, or the writer has failed.
     public func waitUntilDurable(_ position: LogPosition) {
         while true {
             let ticket = finished.ticket()
-            if durable >= position { return }
+            if durable >= position || failed { return }
             commit()
-            if durable >= position { return }
+            if durable >= position || failed { return }
             finished.wait(past: ticket)
         }
     }
@@ -197,12 +208,7 @@ public final class LogWriter: Sendable {
     /// Ends the active segment, then compresses all sealed ones anew and merges small ones. Blocks for as long as that
     /// takes; appends go on meanwhile. Throws what the disk refuses, and damage that is met; what was merged by then stays.
     public func compact(mergedBytes: Int64 = LocalJournalStore.mergedBytes) throws(JournalError) -> CompactionReport {
-        var report = CompactionReport()
-        (report.filesBefore, report.bytesBefore) = try store.sizes()
-        sealActive()
-        try store.compact(mergedBytes: mergedBytes)
-        (report.filesAfter, report.bytesAfter) = try store.sizes()
-        return report
+        try store.compact(mergedBytes: mergedBytes, sealing: sealActive)
     }
 
     /// Seals the active segment and discards what lies wholly at or before a position; see `LocalJournalStore.discard`.
@@ -214,7 +220,7 @@ public final class LogWriter: Sendable {
     }
 
     /// Lets a compaction that runs end soon, with an error: before a stop, which would wait for it.
-    public func interruptCompaction() { store.isEnding.store(true, ordering: .releasing) }
+    public func interruptCompaction() { store.interrupt() }
 
     /// Writes what waits, ends the threads and closes the store.
     public func close() {
@@ -227,7 +233,7 @@ public final class LogWriter: Sendable {
             let ticket = finished.ticket()
             if threadsRunning.load(ordering: .acquiring) > 0 { finished.wait(past: ticket) }
         }
-        store.hashAppended()
+        store.settle()
         store.close()
     }
 
@@ -245,18 +251,21 @@ public final class LogWriter: Sendable {
             }
             // A segment that was only ended has nothing to write yet.
             if !batch.bytes.isEmpty {
-                let sync = try store.appendTimed(batch.bytes, last: batch.last)
+                let sync = try store.append(batch.bytes, last: batch.last)
                 note(batch, sync)
             }
         } catch {
             onFailure(error)
-            // The position never becomes durable; nothing more is written.
+            // `isWriting` stays: the position never becomes durable, and nothing more is written.
+            state.withLock { $0.hasFailed = true }
+            wake.notify()
+            finished.notify()
             return
         }
         durablePosition.store(batch.last.rawValue, ordering: .releasing)
         onDurable(batch.last)
         finished.notify()
-        store.hashAppended()
+        store.settle()
         state.withLock {
             $0.isWriting = false
             $0.waitingBytes -= batch.bytes.count
@@ -285,7 +294,7 @@ public final class LogWriter: Sendable {
                     state.threadSleeps = false
                     return .write(state.waiting.removeFirst())
                 }
-                if state.isClosed && state.waiting.isEmpty { return .end }
+                if state.isClosed && (state.waiting.isEmpty || state.hasFailed) { return .end }
                 state.threadSleeps = true
                 return .sleep
             }

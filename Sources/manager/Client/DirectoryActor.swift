@@ -55,7 +55,8 @@ final class DirectoryActor: TaskActor {
                 _exit(1)
             })
         let processor = CommandProcessor(
-            state: loaded.state, writer: writer, publisher: publisher, results: results, poisonAfter: 0)
+            state: loaded.state, writer: writer, publisher: publisher, results: results, poisonAfter: 0,
+            fileSystem: data.fileSystem)
         if let cut = loaded.opened.cut {
             warn(
                 "\(cut.bytes) bytes of an unfinished write were cut from the journal's end and kept in journal/\(cut.file)"

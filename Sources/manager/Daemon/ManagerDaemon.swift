@@ -179,7 +179,8 @@ final class ManagerDaemon: Sendable {
             })
         let processor = CommandProcessor(
             state: loaded.state, writer: writer, publisher: publisher, results: results,
-            poisonAfter: options.poisonAfter, quarantineAfter: options.quarantineAfter)
+            poisonAfter: options.poisonAfter, quarantineAfter: options.quarantineAfter,
+            fileSystem: options.data.fileSystem)
         return Parts(
             processor: processor, opened: loaded.opened, snapshotPosition: loaded.snapshotPosition,
             unsettled: loaded.unsettled)

@@ -43,7 +43,7 @@ struct PythonImport {
     }
 
     private func absolutePath() throws(JSONError) -> String {
-        do throws(FileError) { return try canonicalPath(data.path) } catch { return data.path }
+        do throws(FileError) { return try data.fileSystem.resolve(data.path) } catch { return data.path }
     }
 
     /// Writes the journal. `replacesStateFile`: the file is the data directory's own, which the next snapshot replaces.

@@ -10,12 +10,13 @@ import Projections
 /// next `run` ends them), files named by `--results`.
 ///
 /// The lock is held. Order of effects: (1) the archive's directories; (2) everything but the journal, renamed; (3) the
-/// directories of both sides, synced; (4) the journal's directory, renamed as one, lock included; (5) both sides synced.
+/// directories of both sides, synced, for the state file before anything else is moved; (4) the journal's directory, renamed as one, lock included; (5) both sides synced.
 /// What the next start finds when it ends before (4): the whole journal, which rebuilds the state and writes every row
 /// anew, as no snapshot is there; after (4): nothing. Never a journal's part, never a snapshot or backup without it.
 struct Reset {
     let data: DataDirectory
     let keepsResults: Bool
+    private static let stateFile = "manager_state.json"
 
     /// What will be moved.
     struct Plan {
@@ -97,6 +98,11 @@ struct Reset {
                 try data.fileSystem.rename(place(path), to: place(target))
                 done.moved.append(path)
                 touched.append(place(parent))
+                if path == Self.stateFile {
+                    // A snapshot says that all rows up to it are written: it must be gone for certain before they are.
+                    try data.fileSystem.syncDirectory(place(parent))
+                    try data.fileSystem.syncDirectory(data.path)
+                }
             } catch {
                 // An output directory may be a link to another disk.
                 guard error.errno == EXDEV else { throw error }

@@ -149,6 +149,8 @@ final class ResultWriter: Sendable {
                 finished.open()
                 return
             }
+            // Nobody wakes a writer that was closed: another turn finds nothing left and ends.
+            if isClosed { continue }
             wake.wait(for: hasLate ? max(nextTry - ContinuousClock.now, .milliseconds(1)) : .seconds(3600))
         }
     }

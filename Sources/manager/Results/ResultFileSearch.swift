@@ -53,7 +53,7 @@ struct ResultFileSearch {
 
     private func distinct(_ paths: [String], _ problem: (FileError) -> Void) -> [Found] {
         var root: String?
-        do throws(FileError) { root = try ResolvedPath.of(data.path) } catch { problem(error) }
+        do throws(FileError) { root = try data.fileSystem.resolve(data.path) } catch { problem(error) }
         var seen: Set<FileIdentity> = []
         var found: [Found] = []
         for path in paths {
@@ -61,7 +61,7 @@ struct ResultFileSearch {
                 guard let metadata = try data.fileSystem.metadata(path), metadata.isRegular,
                     seen.insert(metadata.identity).inserted
                 else { continue }
-                let resolved = try ResolvedPath.of(path)
+                let resolved = try data.fileSystem.resolve(path)
                 let isInside = root.map { resolved.hasPrefix($0 + "/") } ?? false
                 let name = isInside ? String(resolved.dropFirst((root?.count ?? 0) + 1)) : resolved
                 found.append(Found(name: name, path: resolved))

@@ -20,21 +20,18 @@ struct ResultFiles: Sendable {
 
     private let dataDirectory: String
     private let fileSystem: any FileSystem
-    private let resolve: @Sendable (String) throws(FileError) -> String
     private var files: [String: ResultFile] = [:]
     /// Paths of files, and names of output directories, that took no row the last time.
     private var refused: [String: ResultFilesError] = [:]
+    /// Directories whose names this process has made durable.
+    private var durableDirectories: Set<String> = []
     /// Rows that some file lacks: the files that have them.
     private var partlyWritten: [ResultRowID: Set<String>] = [:]
 
-    /// Begins to write below a data directory. `resolve` finds the path without links.
-    init(
-        dataDirectory: String, on fileSystem: any FileSystem,
-        resolve: @escaping @Sendable (String) throws(FileError) -> String = ResolvedPath.of
-    ) {
+    /// Begins to write below a data directory.
+    init(dataDirectory: String, on fileSystem: any FileSystem) {
         self.dataDirectory = dataDirectory
         self.fileSystem = fileSystem
-        self.resolve = resolve
     }
 
     /// Writes the rows to all of their files, in order, one append and one sync a file.
@@ -98,7 +95,7 @@ struct ResultFiles: Sendable {
             do throws(FileError) {
                 let named = directory.isEmpty ? dataDirectory : dataDirectory + "/" + directory
                 guard try fileSystem.metadata(named + "/" + Self.fileName)?.isRegular == true else { continue }
-                let path = try resolve(named + "/" + Self.fileName)
+                let path = try fileSystem.resolve(named + "/" + Self.fileName)
                 var file = files[path] ?? ResultFile(path, on: fileSystem)
                 do throws(ResultFilesError) { try file.recover(&outcome) } catch { outcome.errors.append(error) }
                 files[path] = file
@@ -172,17 +169,30 @@ struct ResultFiles: Sendable {
         return plan
     }
 
+    /// Syncs the names of a directory and those above it, once: a process that was killed may have made them and not
+    /// come to its sync.
+    private mutating func makeDurable(_ directory: String) throws(FileError) {
+        var above = directory
+        while !above.isEmpty, !durableDirectories.contains(above) {
+            let parent = parentDirectory(of: dataDirectory + "/" + above)
+            try fileSystem.syncDirectory(parent)
+            durableDirectories.insert(above)
+            above = above.contains("/") ? parentDirectory(of: above) : ""
+        }
+    }
+
     /// The resolved path of the file of a directory, which is made where it is missing; `""` is the data directory.
-    private func path(in directory: String) throws(ResultFilesError) -> String {
+    private mutating func path(in directory: String) throws(ResultFilesError) -> String {
         if !directory.isEmpty, let problem = OutputDirectory.problem(directory) {
             throw .badDirectory(path: directory, problem: problem)
         }
         let named = directory.isEmpty ? dataDirectory : dataDirectory + "/" + directory
         do throws(FileError) {
             try fileSystem.createDirectories(named)
+            try makeDurable(directory)
             let inDirectory = named + "/" + Self.fileName
-            if try fileSystem.metadata(inDirectory) != nil { return try resolve(inDirectory) }
-            return try resolve(named) + "/" + Self.fileName
+            if try fileSystem.metadata(inDirectory) != nil { return try fileSystem.resolve(inDirectory) }
+            return try fileSystem.resolve(named) + "/" + Self.fileName
         } catch { throw .file(error) }
     }
 }

@@ -28,7 +28,7 @@ struct KeptProgramRunner: AttemptRunner {
         self.settings = settings
         self.outbox = outbox
         self.fileSystem = fileSystem
-        absoluteDataDirectory = try canonicalPath(settings.dataDirectory)
+        absoluteDataDirectory = try fileSystem.resolve(settings.dataDirectory)
     }
 
     func run(_ task: ClaimedTask, worker: String, control: ProgramControl) async -> ProgramRunner.End {

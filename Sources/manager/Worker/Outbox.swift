@@ -1,5 +1,4 @@
 import EventLog
-import Glibc
 
 /// What a worker keeps on disk so that neither a running program nor an outcome is lost sight of: `.outbox/`.
 ///
@@ -64,7 +63,8 @@ struct Outbox: Sendable {
     init(_ directory: String, on fileSystem: any FileSystem, processes: ProcessTable = ProcessTable()) throws(FileError)
     {
         try fileSystem.createDirectories(directory)
-        self.directory = try canonicalPath(directory)
+        self.directory = try fileSystem.resolve(directory)
+        try fileSystem.syncPlace(of: self.directory)
         self.fileSystem = fileSystem
         self.processes = processes
         bootID = try processes.bootID()
@@ -152,13 +152,4 @@ struct Outbox: Sendable {
             throw error
         }
     }
-}
-
-/// The absolute path of what stands there, links followed. Throws where nothing does.
-func canonicalPath(_ path: String) throws(FileError) -> String {
-    guard let resolved = realpath(path, nil) else {
-        throw FileError(operation: "find", path: path, errno: errno)
-    }
-    defer { free(resolved) }
-    return String(cString: resolved)
 }

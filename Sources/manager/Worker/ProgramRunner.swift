@@ -49,8 +49,8 @@ struct ProgramRunner: Sendable {
         self.settings = settings
         self.outbox = outbox
         self.fileSystem = fileSystem
-        absoluteDataDirectory = try canonicalPath(settings.dataDirectory)
-        startsInDataDirectory = try canonicalPath(".") == absoluteDataDirectory
+        absoluteDataDirectory = try fileSystem.resolve(settings.dataDirectory)
+        startsInDataDirectory = try fileSystem.resolve(".") == absoluteDataDirectory
     }
 
     /// Runs the attempt. `control` stops it; so does the cancelling of the calling task (`drained`).
