@@ -40,6 +40,12 @@ public final class SimulatedStore: JournalStore {
         }
     }
     /// As the local store.
+    public func discard(
+        upTo limit: LogPosition, archive: JournalArchive?, prepare: (DiscardPlan) throws(JournalError) -> Void
+    ) throws(JournalError) -> DiscardPlan {
+        try base.discard(upTo: limit, archive: archive, prepare: prepare)
+    }
+    /// As the local store.
     public func interrupt() { base.interrupt() }
     /// As the local store.
     public func close() { base.close() }

@@ -35,6 +35,13 @@ public protocol JournalStore: Sendable {
     /// then stays.
     func compact(mergedBytes: Int64, sealing seal: () -> Void) throws(JournalError) -> CompactionReport
 
+    /// Discards whole segments whose events all stand at or before `limit`, oldest first. `prepare` is told what will go,
+    /// and makes it durable that it does; it is not called where nothing does. `archive`: where they are copied to before.
+    /// Blocks; appends go on beside it. Throws what `prepare` and the disk do; what went by then is gone.
+    func discard(
+        upTo limit: LogPosition, archive: JournalArchive?, prepare: (DiscardPlan) throws(JournalError) -> Void
+    ) throws(JournalError) -> DiscardPlan
+
     /// Lets a compaction that runs end soon, with an error: before a stop, which would wait for it.
     func interrupt()
 

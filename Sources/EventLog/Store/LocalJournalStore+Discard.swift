@@ -39,9 +39,8 @@ extension LocalJournalStore {
     /// The most segments that go at once: the event that names them is one line.
     static let mostDiscarded = 20_000
 
-    /// Discards what lies wholly at or before `limit`. `prepare` is told what will go, and makes it good that it does; it
-    /// is not called where nothing does. `archive`: where the files are copied to before.
-    func discard(
+    /// See `JournalStore.discard`.
+    public func discard(
         upTo limit: LogPosition, archive: JournalArchive?, prepare: (DiscardPlan) throws(JournalError) -> Void
     ) throws(JournalError) -> DiscardPlan {
         try rewriting.withLock { _ throws(JournalError) in

@@ -211,7 +211,7 @@ public final class LogWriter: Sendable {
         try store.compact(mergedBytes: mergedBytes, sealing: sealActive)
     }
 
-    /// Seals the active segment and discards what lies wholly at or before a position; see `LocalJournalStore.discard`.
+    /// Seals the active segment and discards what lies wholly at or before a position; see `JournalStore.discard`.
     public func discard(
         upTo limit: LogPosition, archive: JournalArchive?, prepare: (DiscardPlan) throws(JournalError) -> Void
     ) throws(JournalError) -> DiscardPlan {

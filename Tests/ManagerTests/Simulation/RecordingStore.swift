@@ -26,6 +26,11 @@ final class RecordingStore: JournalStore {
     func compact(mergedBytes: Int64, sealing seal: () -> Void) throws(JournalError) -> CompactionReport {
         try base.compact(mergedBytes: mergedBytes, sealing: seal)
     }
+    func discard(
+        upTo limit: LogPosition, archive: JournalArchive?, prepare: (DiscardPlan) throws(JournalError) -> Void
+    ) throws(JournalError) -> DiscardPlan {
+        try base.discard(upTo: limit, archive: archive, prepare: prepare)
+    }
     func interrupt() { base.interrupt() }
     func close() { base.close() }
 }
