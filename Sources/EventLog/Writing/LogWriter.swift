@@ -205,11 +205,13 @@ public final class LogWriter: Sendable {
         return report
     }
 
-    /// Seals the active segment and discards what lies wholly at or before a position; see `LocalJournalStore.discard`.
+    /// Discards what lies wholly at or before a position; see `LocalJournalStore.discard`. `sealing`: the active segment is
+    /// sealed before.
     public func discard(
-        upTo limit: LogPosition, archive: JournalArchive?, prepare: (DiscardPlan) throws(JournalError) -> Void
+        upTo limit: LogPosition, archive: JournalArchive?, sealing: Bool = true,
+        prepare: (DiscardPlan) throws(JournalError) -> Void
     ) throws(JournalError) -> DiscardPlan {
-        sealActive()
+        if sealing { sealActive() }
         return try store.discard(upTo: limit, archive: archive, prepare: prepare)
     }
 
