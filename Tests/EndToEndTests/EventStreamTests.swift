@@ -60,30 +60,6 @@ struct EventStreamTests {
         #expect(follower.piece() == nil || follower.piece() == nil)
     }
 
-    @Test("more than 64 followers are told to come again later, and places become free")
-    func bounded() throws {
-        let manager = try RunningManager(scratch.path)
-        var followers: [HTTPCaller] = []
-        for _ in 0..<64 {
-            let follower = try HTTPCaller(manager.http)
-            follower.send("GET", "/events?follow=true", headers: ["Accept": "text/event-stream"])
-            #expect(follower.head().status == 200)
-            followers.append(follower)
-        }
-        let refused = try HTTPCaller.call(manager.http, "GET", "/events?follow=true")
-        #expect(refused.status == 429)
-        #expect(refused.headers["retry-after"] != nil)
-        followers = []
-        let deadline = Date().addingTimeInterval(20)
-        var status = 429
-        while status == 429, Date() < deadline {
-            let follower = try HTTPCaller(manager.http)
-            follower.send("GET", "/events?follow=true", headers: ["Accept": "text/event-stream"])
-            status = follower.head().status
-        }
-        #expect(status == 200)
-    }
-
     @Test("a client that leaves in the middle of a long answer harms nobody")
     func leaving() throws {
         let manager = try RunningManager(scratch.path)

@@ -95,6 +95,14 @@ struct FullDiskStartTests {
         #expect(try await http(ports.http, "GET /readyz").status.contains("503"))
         let refused = try await http(ports.http, "POST /api/v1/snapshot")
         #expect(refused.status.contains("507") && refused.body.contains("disk is full"), "\(refused)")
+        for operation in InterfaceDescription.shared.operations where operation.method != "GET" {
+            let url = "http://127.0.0.1:\(ports.http)"
+            let path = String(operation.path.dropFirst("/api/v1".count)).replacing("{id}", with: "a")
+            let answer = try await onThread(named: "test") {
+                Result { try HTTPCaller.call(url, operation.method, path, "{}") }
+            }.get()
+            #expect(answer.status == 507 && operation.responses["507"] != nil, "\(operation.id)")
+        }
         #expect(try await ask(ports.workers, #"{"type":"status"}"#).contains(#""total":2"#))
         for request in [
             #"{"type":"request_task","worker_id":"w"}"#, #"{"type":"task_complete","task_id":"a","worker_id":"w"}"#,

@@ -42,7 +42,7 @@ final class HTTPCaller {
     ) throws -> Answer {
         let caller = try HTTPCaller(url)
         caller.send(method, path, body, headers: headers, type: type)
-        return caller.answer()
+        return described(caller.answer(), method, "/api/v1" + path)
     }
 
     /// One call of a path that does not stand under `/api/v1`.
@@ -51,7 +51,16 @@ final class HTTPCaller {
     ) throws -> Answer {
         let caller = try HTTPCaller(url)
         caller.send(method, path, headers: headers, under: "")
-        return caller.answer()
+        return described(caller.answer(), method, path)
+    }
+
+    /// The answer, compared with the interface's description where there is one.
+    static func described(_ answer: Answer, _ method: String, _ path: String) -> Answer {
+        guard answer.status != 0 else { return answer }
+        for fault in InterfaceDescription.shared.faults(method, path, answer) {
+            Issue.record("\(method) \(path) was answered \(answer.status): \(fault)")
+        }
+        return answer
     }
 
     /// Sends a request and reads nothing.

@@ -90,6 +90,35 @@ import Testing
         #expect(try HTTPCaller.call(manager.http, "GET", "/status", headers: bearer(made[0])).status == 200)
     }
 
+    @Test func `what goes on for long ends when its token is taken away, and for nobody else`() throws {
+        let (file, made) = try tokens([("eye", "viewer"), ("other", "viewer"), ("me", "operator")])
+        let manager = try RunningManager(directory.path + "/d", ["--tokens", file])
+        defer { manager.kill() }
+        let task = #"{"task_id":"a","phase":"p","config":{}}"#
+        #expect(try HTTPCaller.call(manager.http, "POST", "/tasks", task, headers: bearer(made[2])).status == 200)
+        let claim = #"{"worker":"w"}"#
+        #expect(try HTTPCaller.call(manager.http, "POST", "/claims", claim, headers: bearer(made[2])).status == 200)
+        let logs = directory.path + "/d/results_p/logs"
+        try FileManager.default.createDirectory(atPath: logs, withIntermediateDirectories: true)
+        try Data("out\n".utf8).write(to: URL(fileURLWithPath: logs + "/a.1.log"))
+        func following(_ path: String, _ token: String, until mark: String) throws -> HTTPCaller {
+            let caller = try HTTPCaller(manager.http)
+            caller.send("GET", path, headers: bearer(token))
+            #expect(caller.head().status == 200)
+            while let piece = caller.piece(), !piece.contains(mark) {}
+            return caller
+        }
+        let events = try following("/events?follow=true", made[0], until: "\"assigned\"")
+        let log = try following("/tasks/a/log?follow=true", made[0], until: "out\n")
+        let others = try following("/events?follow=true", made[1], until: "\"assigned\"")
+        #expect(try VerbRun(["token", "remove", "eye", "--tokens", file]).status == 0)
+        manager.signal(SIGHUP)
+        #expect(events.piece() == nil && log.piece() == nil)
+        let headers = bearer(made[2])
+        #expect(try HTTPCaller.call(manager.http, "POST", "/tasks/a/cancel", headers: headers).status == 200)
+        #expect(others.piece()?.contains("\"cancelled\"") == true)
+    }
+
     @Test func `who guesses tokens has to wait, who repeats an old one does not lock out others`() throws {
         let (file, made) = try tokens([("me", "operator")])
         let manager = try RunningManager(directory.path + "/d", ["--tokens", file])

@@ -68,6 +68,25 @@ struct TimeTravelTests {
         for position in [0, 1, end - 1, end] { try compare(position, journal.tasks, &numbers) }
     }
 
+    @Test("members that the reading thread found are those that the fold finds itself, also of commands across chunks")
+    func membersFoundAhead() throws {
+        var journal = RandomJournal(seed: 3)
+        try journal.write(events: 25_000, to: data.path, segmentBytes: 8 << 20)
+        var states: [ManagerState] = []
+        for isAhead in [false, true] {
+            var state = ManagerState()
+            var found = 0
+            try LogReader(data.journal, prefetching: isAhead).forEach { line throws(JournalError) in
+                if !line.spans.isEmpty { found += 1 }
+                do throws(EventError) { try state.apply(line) } catch { throw Replay.unfoldable(line, error) }
+                return true
+            }
+            #expect(found == (isAhead ? Int(state.position.rawValue) : 0))
+            states.append(state)
+        }
+        #expect(StateEncoder.bytes(states[0]) == StateEncoder.bytes(states[1]))
+    }
+
     @Test("a time means every event that is not later, wherever files begin", arguments: [4, 5] as [UInt64])
     func times(seed: UInt64) throws {
         print("seed \(seed)")

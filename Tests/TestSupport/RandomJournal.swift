@@ -11,8 +11,11 @@ public struct RandomJournal {
     /// Begins with a seed.
     public init(seed: UInt64) { numbers = SeededGenerator(seed) }
 
-    /// Writes about so many events to the journal of a data directory, in segments of so many bytes.
-    public mutating func write(events count: Int, to dataDirectory: String, segmentBytes: Int64) throws {
+    /// Writes about so many events to the journal of a data directory, in segments of so many bytes, none before a time.
+    public mutating func write(
+        events count: Int, to dataDirectory: String, segmentBytes: Int64, notBefore time: LogTime? = nil
+    ) throws {
+        if let time, time > clock { clock = time }
         let directory = JournalDirectory(dataDirectory + "/journal", on: LocalFileSystem())
         let store = LocalJournalStore(directory, segmentBytes: segmentBytes)
         let writer = LogWriter(

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <malloc.h>
 #include <sys/vfs.h>
 #include "clinux.h"
 #include <fcntl.h>
@@ -36,4 +37,9 @@ int clinux_look_at_child(int32_t pid, int64_t *max_rss_bytes) {
 unsigned clinux_filesystem_type(const char *path) {
     struct statfs status;
     return statfs(path, &status) == 0 ? (unsigned)status.f_type : 0;
+}
+
+void clinux_keep_freed_memory(void) {
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }

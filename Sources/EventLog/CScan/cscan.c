@@ -135,7 +135,7 @@ const uint8_t *cscan_value_end(const uint8_t *p, const uint8_t *end) {
     return value_end(p, end, &ignored);
 }
 
-const uint8_t *cscan_member(const uint8_t *p, const uint8_t *end, struct cscan_member *member) {
+static inline const uint8_t *next_member(const uint8_t *p, const uint8_t *end, struct cscan_member *member) {
     int ignored = 0;
     if (p >= end || *p != '"') return NULL;
     const uint8_t *key_end = string_end(p, end, &ignored);
@@ -160,4 +160,28 @@ const uint8_t *cscan_member(const uint8_t *p, const uint8_t *end, struct cscan_m
     if (behind == end || *behind == '}') return behind;
     // A comma with nothing behind it is no end.
     return *behind == ',' && end - behind > 1 ? behind + 1 : NULL;
+}
+
+const uint8_t *cscan_member(const uint8_t *p, const uint8_t *end, struct cscan_member *member) {
+    return next_member(p, end, member);
+}
+
+ptrdiff_t cscan_members(const uint8_t *base, const uint8_t *p, const uint8_t *end, struct cscan_span *spans,
+                        size_t capacity) {
+    size_t count = 0;
+    struct cscan_member member;
+    while (p < end) {
+        if (count == capacity) return -1;
+        p = next_member(p, end, &member);
+        if (!p || member.key_size > UINT16_MAX) return -1;
+        spans[count++] = (struct cscan_span){
+            .key_word = member.key_word,
+            .key = (uint32_t)(member.key - base),
+            .value = (uint32_t)(member.value - base),
+            .value_size = (uint32_t)member.value_size,
+            .key_size = (uint16_t)member.key_size,
+            .value_is_escaped = (uint16_t)(member.value_is_escaped != 0),
+        };
+    }
+    return (ptrdiff_t)count;
 }

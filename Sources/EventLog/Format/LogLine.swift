@@ -16,6 +16,8 @@ public struct LogLine {
     public let bytes: UnsafeBufferPointer<UInt8>
     /// Where the members after `time` begin in `bytes`: at the quote of `"type"`.
     public let bodyStart: Int
+    /// The places of the members after `time`, each behind the line's first byte; empty where they were not looked up.
+    public let spans: UnsafeBufferPointer<cscan_span>
 
     /// The members from `"type"` up to the checksum, without braces.
     @inline(__always)
@@ -56,6 +58,7 @@ public struct LogLine {
         self.crc = crc
         self.bytes = bytes
         self.bodyStart = at + 38
+        self.spans = UnsafeBufferPointer(start: nil, count: 0)
         let end = bytes.count - Self.checksumBytes
         // ,"more":true
         self.hasMore =
@@ -65,7 +68,9 @@ public struct LogLine {
 
     /// A line that was read before, again.
     @inline(__always)
-    init(_ entry: CheckedLines.Entry, in buffer: UnsafeBufferPointer<UInt8>) {
+    init(
+        _ entry: CheckedLines.Entry, in buffer: UnsafeBufferPointer<UInt8>, _ spans: UnsafeBufferPointer<cscan_span>
+    ) {
         position = entry.position
         time = entry.time
         crc = entry.crc
@@ -73,6 +78,8 @@ public struct LogLine {
         bytes = UnsafeBufferPointer(
             rebasing: buffer[Int(entry.offset)..<(Int(entry.offset) + Int(entry.count))])
         bodyStart = Int(entry.bodyStart)
+        let first = Int(entry.firstSpan)
+        self.spans = UnsafeBufferPointer(rebasing: spans[first..<(first + Int(entry.spanCount))])
     }
 
     /// The checksum at a line's end where it is right; nil otherwise.

@@ -1,3 +1,5 @@
+import CScan
+
 /// The events of one chunk that were found right, whole commands only, and the bytes that they point into.
 struct CheckedLines: Sendable {
     /// One event's line inside the bytes; see `LogLine`.
@@ -9,10 +11,16 @@ struct CheckedLines: Sendable {
         var count: UInt32
         var bodyStart: UInt16
         var hasMore: Bool
+        /// How many of the chunk's member spans are the line's; 0: they were not looked for.
+        var spanCount: UInt8 = 0
+        /// Where they begin.
+        var firstSpan: UInt32 = 0
     }
 
     var bytes: [UInt8]
     var entries: [Entry] = []
+    /// The members of the lines, each by its place behind its line's first byte.
+    var spans: [cscan_span] = []
     /// Gap lines among the chunk's lines: events that repair took out.
     var gaps: [GapLine] = []
     /// The last position of the chunk, gap lines included.
@@ -26,14 +34,16 @@ struct CheckedLines: Sendable {
         var problem: JournalError?
         var goesOn = true
         bytes.withUnsafeBufferPointer { buffer in
-            do throws(JournalError) {
-                for entry in entries {
-                    guard try body(LogLine(entry, in: buffer)) else {
-                        goesOn = false
-                        return
+            spans.withUnsafeBufferPointer { spans in
+                do throws(JournalError) {
+                    for entry in entries {
+                        guard try body(LogLine(entry, in: buffer, spans)) else {
+                            goesOn = false
+                            return
+                        }
                     }
-                }
-            } catch { problem = error }
+                } catch { problem = error }
+            }
         }
         if let problem { throw problem }
         if goesOn, let failure { throw failure }
@@ -52,9 +62,10 @@ final class CheckedSource: @unchecked Sendable {  // handed over whole to the on
     /// Bytes at the end of the active segment that were not shown; after `next` has returned nil.
     var unread: UnreadTail? { checker.unread }
 
-    init(_ chunks: SegmentSequence, from: LogPosition) {
+    /// `scanningMembers`: their places are looked up here, and not where the events are folded.
+    init(_ chunks: SegmentSequence, from: LogPosition, scanningMembers: Bool = false) {
         self.chunks = chunks
-        checker = LineChecker(from: from)
+        checker = LineChecker(from: from, scanningMembers: scanningMembers)
     }
 
     /// The next events; nil at the end.

@@ -1,3 +1,4 @@
+import CScan
 import Glibc
 
 /// Checks lines as they come (checksum, position, header, time) and lets events through command by command.
@@ -16,6 +17,8 @@ struct LineChecker {
     private var pending: [UInt8] = []
     /// The entries of the chunk that is being checked; the last `unfinished` of them wait for their command's end.
     private var entries: [CheckedLines.Entry] = []
+    private var spans: [cscan_span] = []
+    private let scansMembers: Bool
     private var gaps: [GapLine] = []
     private var unfinished = 0
     private var pendingOffset: Int64 = 0
@@ -25,8 +28,9 @@ struct LineChecker {
     private var carriesSynced: Bool?
     private var tornBytes: Int64 = 0
 
-    init(from: LogPosition) {
+    init(from: LogPosition, scanningMembers: Bool = false) {
         self.from = from
+        scansMembers = scanningMembers
         self.last = from.previous
     }
 
@@ -94,16 +98,23 @@ struct LineChecker {
     private mutating func take(_ bytes: [UInt8], _ failure: JournalError?) -> CheckedLines {
         var lines = CheckedLines(bytes: bytes, last: last, failure: failure)
         swap(&lines.entries, &entries)
+        swap(&lines.spans, &spans)
         swap(&lines.gaps, &gaps)
         guard unfinished > 0 else {
             entries.reserveCapacity(lines.entries.count)
+            spans.reserveCapacity(lines.spans.count)
             return lines
         }
         var kept = lines.entries.suffix(unfinished)
         lines.entries.removeLast(unfinished)
         if let start = kept.first?.offset, let end = kept.last.map({ $0.offset + $0.count + 1 }) {
             pending = Array(bytes[Int(start)..<Int(end)])
-            for index in kept.indices { kept[index].offset -= start }
+            let firstSpan = kept.first?.firstSpan ?? 0
+            spans = Array(lines.spans[Int(firstSpan)...])
+            for index in kept.indices {
+                kept[index].offset -= start
+                kept[index].firstSpan -= firstSpan
+            }
         }
         entries = Array(kept)
         return lines
@@ -137,10 +148,11 @@ struct LineChecker {
         }
         lastTime = line.time
         guard line.position >= from else { return }
-        entries.append(
-            CheckedLines.Entry(
-                position: line.position, time: line.time, crc: line.crc, offset: UInt32(start),
-                count: UInt32(bytes.count), bodyStart: UInt16(line.bodyStart), hasMore: line.hasMore))
+        var entry = CheckedLines.Entry(
+            position: line.position, time: line.time, crc: line.crc, offset: UInt32(start),
+            count: UInt32(bytes.count), bodyStart: UInt16(line.bodyStart), hasMore: line.hasMore)
+        if scansMembers { scanMembers(of: line, into: &entry) }
+        entries.append(entry)
         if line.hasMore {
             if unfinished == 0 {
                 pendingOffset = offset
@@ -152,6 +164,24 @@ struct LineChecker {
             last = line.position
         }
     }
+
+    /// Notes where the line's members stand. Of a line that is broken, or has too many, nothing: who folds it will see.
+    @inline(__always)
+    private mutating func scanMembers(of line: LogLine, into entry: inout CheckedLines.Entry) {
+        guard let base = line.bytes.baseAddress else { return }
+        withUnsafeTemporaryAllocation(of: cscan_span.self, capacity: Self.mostSpans) { found in
+            let count = cscan_members(
+                base, base + line.bodyStart, base + (line.bytes.count - LogLine.checksumBytes), found.baseAddress,
+                Self.mostSpans)
+            guard count > 0 else { return }
+            entry.firstSpan = UInt32(spans.count)
+            entry.spanCount = UInt8(count)
+            spans.append(contentsOf: UnsafeBufferPointer(rebasing: found[..<count]))
+        }
+    }
+
+    /// Few enough for the stack.
+    private static let mostSpans = 40
 
     /// A line that is no event: a header, a gap line, or damage.
     private mutating func acceptFrame(

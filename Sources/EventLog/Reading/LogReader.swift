@@ -57,7 +57,8 @@ public final class LogReader {
         from start: LogPosition, _ body: (LogLine) throws(JournalError) -> Bool
     ) throws(JournalError) -> End {
         let source = CheckedSource(
-            SegmentSequence(directory, from: start, checkingTrailers: checksTrailers), from: start)
+            SegmentSequence(directory, from: start, checkingTrailers: checksTrailers), from: start,
+            scanningMembers: prefetches)
         if prefetches {
             let ahead = ReadAhead(source)
             defer { ahead.cancel() }

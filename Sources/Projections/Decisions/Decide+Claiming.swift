@@ -14,6 +14,8 @@ extension ManagerState {
         public var heartbeatSeconds: Double?
         /// The machine's name.
         public var host: String?
+        /// What the claim is called, so that a repetition gets the same; nil: nothing is remembered.
+        public var key: String?
         /// A task that this worker has failed after this moment is passed over: another worker may have it first. Nil:
         /// none is.
         public var passesOwnFailuresAfter: LogTime?
@@ -68,6 +70,7 @@ extension ManagerState {
             assignment.gpu = request.gpu
             assignment.heartbeatSeconds = request.heartbeatSeconds
             assignment.host = request.host
+            assignment.claimKey = request.key
             events.append(.assigned(assignment))
             claimed.append(task)
         }

@@ -20,6 +20,7 @@ extension Event {
             Self.number("heartbeat_s", assignment.heartbeatSeconds, &out)
             Self.string("host", assignment.host, &out)
             Self.string("since", assignment.since?.description, &out)
+            Self.string("claim_key", assignment.claimKey, &out)
         case .completed(let completion): Self.encode(completion, &out)
         case .failed(let failure):
             Self.open("failed", failure.task, &out)

@@ -75,6 +75,8 @@ public enum Event: Sendable, Equatable {
         public var host: String?
         /// When it was really assigned, where that was before it came into this journal.
         public var since: LogTime?
+        /// The key that the claim named, so that a repetition gets the same; nil where it named none.
+        public var claimKey: String?
 
         /// Makes one from its parts.
         public init(task: String, worker: String, attempt: UInt32) {

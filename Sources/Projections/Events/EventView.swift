@@ -66,6 +66,8 @@ public struct EventView {
     public private(set) var actor: Bytes?
     /// The interval of heartbeats that the worker announced: seconds, a JSON number.
     public private(set) var heartbeat: Bytes?
+    /// The key that a claim named.
+    public private(set) var claimKey: Bytes?
     /// The path of a result file.
     public private(set) var file = Bytes(start: nil, count: 0)
     /// SHA-256 in hex.
@@ -87,6 +89,17 @@ public struct EventView {
 
     private var isNote = false
     private var unescaped: [UnescapedText] = []
+
+    /// Reads a line's members. Throws as `init(_:)` does.
+    @inline(__always)
+    public init(_ line: LogLine) throws(EventError) {
+        guard let base = line.bytes.baseAddress, !line.spans.isEmpty else {
+            self = try EventView(line.body)
+            return
+        }
+        for span in line.spans { take(cscan_member(span, behind: base)) }
+        try settleKind()
+    }
 
     /// Reads the members of a line from `"type"` on. Throws for a type that this program does not know and may
     /// not skip, and for members of a wrong form.
@@ -161,6 +174,8 @@ public struct EventView {
             heartbeat = value
         } else if member.isKey("row_sha256") {
             rowSHA256 = text(value, member.value_is_escaped != 0)
+        } else if member.isKey("claim_key") {
+            claimKey = text(value, member.value_is_escaped != 0)
         } else if member.isKey("timeout_s") {
             timeout = value.first == 110 ? nil : value
         }

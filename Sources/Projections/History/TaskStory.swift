@@ -79,7 +79,7 @@ public struct TaskStory: Sendable {
     }
 
     private mutating func take(_ line: LogLine, _ state: inout ManagerState) throws(EventError) {
-        let event = try EventView(line.body)
+        let event = try EventView(line)
         func text(_ bytes: EventView.Bytes?) -> String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
         let id = text(event.task) ?? ""
         let before = state.taskNumber(id).map { state.taskLine($0) }

@@ -56,7 +56,7 @@ public struct SparseState: Sendable {
 
     /// Folds an event.
     public mutating func apply(_ line: LogLine) throws(EventError) {
-        let event = try EventView(line.body)
+        let event = try EventView(line)
         if event.kind != .note, !event.task.isEmpty, state.ids.number(of: event.task) == nil,
             let code = codes[TaskIndex.hash(event.task)].flatMap({ TaskCode($0) }), code.kind < state.templates.count
         {

@@ -33,6 +33,10 @@ extension ManagerState {
         appendList("reopened", reopened.sorted { $0.key < $1.key }, &out) { entry, out in
             out.append(contentsOf: "[\(entry.key),\(entry.value)]".utf8)
         }
+        if let time, claimMemory.count(at: time.microseconds) > 0 {
+            out.append(contentsOf: ",\"claim_keys\":".utf8)
+            claimMemory.append(at: time.microseconds, to: &out)
+        }
         let announced =
             counts[.assigned] == 0 ? [] : (0..<tasks.count).filter { tasks[$0].heartbeat != TaskRecord.none }
         appendList("heartbeats", announced, &out) { number, out in

@@ -30,6 +30,7 @@ struct MoreReading {
     var losses: [Pair] = []
     var files: [String: ManagerState.FileRead] = [:]
     var rowMemory = RowMemory()
+    var claimMemory = ClaimMemory()
     var reopened: [Pair] = []
     var heartbeats: [(task: Int, interval: [UInt8])] = []
     var templates: [Template] = []
@@ -47,6 +48,7 @@ struct MoreReading {
             case "losses": copy.losses = try Self.pairs(&reader)
             case "csv": try reader.array { reader throws(JSONError) in try copy.readFile(&reader) }
             case "csv_rows": copy.rowMemory = try RowMemory.read(&reader)
+            case "claim_keys": copy.claimMemory = try ClaimMemory.read(&reader)
             case "reopened": copy.reopened = try Self.pairs(&reader)
             case "heartbeats":
                 try reader.array { reader throws(JSONError) in try copy.readHeartbeat(&reader) }
@@ -64,6 +66,7 @@ struct MoreReading {
         state.start = start
         state.filesRead = files
         state.rowMemory = rowMemory
+        state.claimMemory = claimMemory
         for pair in reopened { state.reopened[UInt32(clamping: pair.first)] = pair.second }
         for pair in losses { state.losses[UInt32(clamping: pair.first)] = pair.second }
         for worker in workers {
@@ -91,7 +94,8 @@ struct MoreReading {
         }
     }
 
-    private static func pairs(_ reader: inout JSONReader) throws(JSONError) -> [Pair] {
+    /// An array of pairs of whole numbers.
+    static func pairs(_ reader: inout JSONReader) throws(JSONError) -> [Pair] {
         var pairs: [Pair] = []
         try reader.array { reader throws(JSONError) in
             var numbers: [Int64] = []

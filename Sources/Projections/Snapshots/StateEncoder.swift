@@ -14,7 +14,7 @@ public struct StateEncoder {
     private var stateHash = ""
 
     /// The version of `more`: raised when the fold keeps something new, so that older snapshots are not used.
-    static let foldVersion: Int64 = 3
+    static let foldVersion: Int64 = 4
 
     /// Tasks that one core writes at a time.
     private static let blockTasks = 512

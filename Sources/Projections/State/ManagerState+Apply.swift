@@ -4,7 +4,7 @@ import EventLog
 extension ManagerState {
     /// Folds a journal's line. Throws for an event of an unknown type, naming the position.
     public mutating func apply(_ line: LogLine) throws(EventError) {
-        let event = try EventView(line.body)
+        let event = try EventView(line)
         apply(event, at: line.position, time: line.time, crc: line.crc)
     }
 
@@ -108,7 +108,12 @@ extension ManagerState {
         tasks[number].reason = TaskRecord.none
         move(number, to: .assigned)
         tasks[number].heartbeat = word(event.heartbeat)
-        if worker != TaskRecord.none { workers[Int(worker)].holding.append(UInt32(number)) }
+        guard worker != TaskRecord.none else { return }
+        workers[Int(worker)].holding.append(UInt32(number))
+        if let key = event.claimKey {
+            let assignment = ClaimMemory.Assignment(task: UInt32(number), attempt: event.attempt)
+            claimMemory.note(worker: worker, key: key, assignment, at: now)
+        }
     }
 
     private mutating func complete(_ number: Int, _ event: EventView, _ now: Int64) {
@@ -152,6 +157,9 @@ extension ManagerState {
             workers[Int(holder)].withRuns(ofPhase: phase(of: number)) { $0.lost += 1 }
         }
         endRunning(number, reason.map { EndedAttempt.Outcome($0) } ?? .operator, now)
+        if reason == .returned, !claimMemory.isEmpty {
+            claimMemory.giveBack(ClaimMemory.Assignment(task: UInt32(number), attempt: tasks[number].attempt))
+        }
         if reason?.isLoss == true {
             losses[UInt32(number), default: 0] += 1
         } else if reason == .operator {

@@ -35,6 +35,8 @@ public struct ManagerState: Sendable {
     var filesRead: [String: FileRead] = [:]
     /// Rows of others that have spoken for a task.
     var rowMemory = RowMemory()
+    /// Claims that named a key.
+    var claimMemory = ClaimMemory()
     /// Tasks that were opened again after they were complete or cancelled, with their latest attempt then.
     var reopened: [UInt32: UInt32] = [:]
     /// Which tasks can be claimed, in order; built when it is first asked for.

@@ -94,6 +94,15 @@ struct TrustedJSON {
 }
 
 extension cscan_member {
+    /// The member of a span behind the byte that it counts from.
+    @inline(__always)
+    init(_ span: cscan_span, behind base: UnsafePointer<UInt8>) {
+        self.init(
+            key: base + Int(span.key), key_size: Int(span.key_size), key_word: span.key_word,
+            value: base + Int(span.value), value_size: Int(span.value_size),
+            value_is_escaped: Int32(span.value_is_escaped))
+    }
+
     /// A key's first eight bytes as one number, as `key_word` holds them.
     @inline(__always)
     static func word(_ key: StaticString) -> UInt64 {

@@ -100,7 +100,7 @@ struct CheckpointWriter {
         let limit = state.position
         try LogReader(data.journal, from: covered.next).forEach { line throws(JournalError) in
             guard line.position <= limit, !isInterrupted() else { return false }
-            do throws(EventError) { index.note(line, try EventView(line.body), state) } catch {
+            do throws(EventError) { index.note(line, try EventView(line), state) } catch {
                 throw Replay.unfoldable(line, error)
             }
             return true
@@ -121,7 +121,7 @@ struct CheckpointWriter {
         try LogReader(data.journal, from: covered.next, prefetching: true).forEach { line throws(JournalError) in
             guard line.position <= end, !isInterrupted() else { return false }
             do {
-                let event = try EventView(line.body)
+                let event = try EventView(line)
                 while let next = baselines.first, next <= line.position {
                     // Events are missing before it: it takes the place of what was folded.
                     baselines.removeFirst()

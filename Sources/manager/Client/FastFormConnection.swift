@@ -46,9 +46,22 @@ final class FastFormConnection: Sendable {
                     }
                 }
                 .connect(host: endpoint.host, port: endpoint.port).get()
+            try await refuseItself(channel)
             try await channel.writeAndFlush(ByteBuffer(bytes: [10])).get()
             return FastFormConnection(channel, reader)
         } catch { throw ConnectionFailure(description: "cannot connect to \(endpoint): \(Self.words(error))") }
+    }
+
+    /// Nobody listens there, and the system has given our own end the port that was asked for: TCP connects the two
+    /// (RFC 9293, simultaneous open), and the manager that is to listen there could not bind its port. Throws then, with
+    /// the connection closed.
+    static func refuseItself(_ channel: any Channel) async throws {
+        guard let local = channel.localAddress, local == channel.remoteAddress else { return }
+        // Reset, not closed in order: no TIME_WAIT may keep the manager from its port.
+        let options = channel as? any SocketOptionProvider
+        try await options?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
+        try await channel.close()
+        throw IOError(errnoCode: ECONNREFUSED, reason: "connected to itself")
     }
 
     /// The system's words for why a connection failed.

@@ -87,6 +87,21 @@ struct ManagerClient: Sendable {
     /// Sends a GET and hands each line of the answer to `body` as it comes, without its end, until the answer ends.
     /// Throws what `body` throws, and `VerbFailure`: unreachable also where the connection breaks.
     func lines(_ path: String, _ body: ([UInt8]) throws -> Void) async throws {
+        var rest: [UInt8] = []
+        try await stream(path) { piece, _ in
+            rest.append(contentsOf: piece)
+            var start = 0
+            while let end = rest[start...].firstIndex(of: 10) {
+                if end > start { try body(Array(rest[start..<end])) }
+                start = end + 1
+            }
+            rest.removeFirst(start)
+        }
+    }
+
+    /// Sends a GET and hands the pieces of the answer to `body` as they come, each with a way to read the answer's
+    /// header fields; first an empty one, when the head is there. Throws as `lines`.
+    func stream(_ path: String, _ body: ([UInt8], (String) -> String?) throws -> Void) async throws {
         var request = HTTPClientRequest(url: url + "/api/v1" + path)
         if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
         func unreachable(_ error: any Error) -> VerbFailure {
@@ -112,19 +127,14 @@ struct ManagerClient: Sendable {
             failure.isUnreachable = response.status.code == 503 || response.status.code == 429
             throw failure
         }
-        var rest: [UInt8] = []
+        let field: (String) -> String? = { response.headers.first(name: $0) }
+        try body([], field)
         var pieces = response.body.makeAsyncIterator()
         while true {
             let piece: ByteBuffer?
             do { piece = try await pieces.next() } catch { throw unreachable(error) }
             guard let piece else { return }
-            rest.append(contentsOf: piece.readableBytesView)
-            var start = 0
-            while let end = rest[start...].firstIndex(of: 10) {
-                if end > start { try body(Array(rest[start..<end])) }
-                start = end + 1
-            }
-            rest.removeFirst(start)
+            try body(Array(piece.readableBytesView), field)
         }
     }
 

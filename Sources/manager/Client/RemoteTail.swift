@@ -83,7 +83,7 @@ struct RemoteTail: Sendable {
     private func text(_ bytes: [UInt8]) throws -> [UInt8]? {
         try bytes.withUnsafeBufferPointer { buffer in
             guard let line = LogLine(buffer) else { return nil }
-            return printer.text(line, try EventView(line.body))
+            return printer.text(line, try EventView(line))
         }
     }
 

@@ -80,7 +80,7 @@ struct Changes: Sendable {
         guard start < limit else { return changes }
         try LogReader(data.journal, from: start.next, prefetching: true).forEach { line throws(JournalError) in
             guard line.position <= limit else { return false }
-            do throws(EventError) { changes.note(try EventView(line.body)) } catch {
+            do throws(EventError) { changes.note(try EventView(line)) } catch {
                 failure = error
                 return false
             }

@@ -9,14 +9,20 @@ struct LogsCommand: AsyncParsableCommand {
         commandName: "logs", abstract: "Show what a task's program wrote; follow it with -f.",
         discussion: """
             Reads <output_dir>/logs/<task>.<attempt>.log in the data directory: of the latest attempt that has one; with a
-            moment, of the latest up to then. The log itself is the whole one: it keeps no times.
+            moment, of the latest up to then. The log itself is the whole one: it keeps no times. With --url a running
+            manager is asked, for the logs in its data directory; -f goes on when it was away.
 
-            Example: manager logs exp1_0_42 -f
+            Examples:
+              manager logs exp1_0_42 -f
+              manager logs exp1_0_42 --tail 20 --url http://node1:5080
             """)
 
     @Argument(help: "The task's id.") var task: String
     @Flag(name: .shortAndLong, help: "Follow: show what comes, until the attempt has ended.") var follow = false
     @Option(help: "The attempt (default: the latest that has a log).") var attempt: UInt32?
+    @Option(help: "Begin with the last so many lines (default: with the first).") var tail: Int?
+    @Option(help: "Ask the manager at http://HOST:PORT instead of reading a directory.") var url: String?
+    @Option(help: "Certificates to trust besides the system's, PEM (MANAGER_CA).") var ca: String?
     @OptionGroup var dataOptions: DataOptions
     @OptionGroup var momentOptions: MomentOptions
 
@@ -24,16 +30,25 @@ struct LogsCommand: AsyncParsableCommand {
         if follow, momentOptions.isGiven {
             throw ValidationError("-f shows what comes; --at and --seq a moment that does not change")
         }
+        if let tail, !(0...1_000_000).contains(tail) {
+            throw ValidationError("--tail \(tail): 0 to 1000000 lines can be asked for")
+        }
     }
 
     func run() async throws {
         try await Terminal.ending {
+            if let url, let manager = try NamedManager.find(url, ca: ca) {
+                var log = RemoteLog(client: try ManagerClient(manager), task: task, attempt: attempt, tail: tail)
+                log.moment = [("at", momentOptions.at), ("seq", momentOptions.seq)]
+                return try await log.run(follows: follow)
+            }
             let data = try dataOptions.forReading()
-            let (task, wanted, follows) = (task, attempt, follow)
+            let (task, wanted, follows, tail) = (task, attempt, follow, tail)
             let moment = try momentOptions.moment()
             try await onThread(named: "logs") {
                 Result {
                     var log = try TaskLog(task, attempt: wanted, at: moment, in: data)
+                    if let tail { try log.log.skip(toLastLines: tail) }
                     try log.show()
                     if follows { try log.follow() }
                 }
@@ -42,14 +57,11 @@ struct LogsCommand: AsyncParsableCommand {
     }
 }
 
-/// The log of one attempt.
+/// The log of one attempt, with the task that it belongs to.
 struct TaskLog {
-    private static let chunkBytes = 256 << 10
-
+    /// Its bytes.
+    var log: AttemptLog
     private let task: String
-    private let attempt: UInt32
-    private let file: any File
-    private var offset: Int64 = 0
     private var fold: JournalFold
 
     /// Finds an attempt's log. Throws a sentence where there is none.
@@ -65,30 +77,22 @@ struct TaskLog {
         guard latest > 0 else { throw VerbFailure("task \(task) was never assigned: there is no log yet", status: 1) }
         let directory = context.directories.first ?? ""
         let candidates = wanted.map { [$0] } ?? Array((1...latest).reversed())
-        for attempt in candidates {
-            let path = "\(data.path)/\(directory)/logs/\(task).\(attempt).log"
-            guard try data.fileSystem.metadata(path) != nil else { continue }
-            file = try data.fileSystem.open(path, .read)
-            self.task = task
-            self.attempt = attempt
-            return
+        let found = try AttemptLog(of: task, attempts: candidates, directory: directory) { path throws(FileError) in
+            try data.fileSystem.open(data.path + "/" + path, .read)
         }
-        throw VerbFailure(
-            "there is no log \(directory)/logs/\(task).\(wanted ?? latest).log in \(data.path): logs stand where the worker "
-                + "ran, and only programs started by 'manager run' or 'manager worker' have them", status: 1)
+        guard let found else {
+            throw VerbFailure(
+                "there is no log \(AttemptLog.path(task, wanted ?? latest, directory)) in \(data.path): logs stand where "
+                    + "the worker ran, and only programs started by 'manager run' or 'manager worker' have them",
+                status: 1)
+        }
+        log = found
+        self.task = task
     }
 
     /// Writes what is there.
     mutating func show() throws {
-        var chunk = [UInt8](repeating: 0, count: Self.chunkBytes)
-        while true {
-            let count = try chunk.withUnsafeMutableBytes { buffer in
-                try file.read(at: offset, into: buffer)
-            }
-            guard count > 0 else { return }
-            Terminal.write(Array(chunk[..<count]))
-            offset += Int64(count)
-        }
+        while case let bytes = try log.next(), !bytes.isEmpty { Terminal.write(bytes) }
     }
 
     /// Writes what comes, until the attempt has ended and all of it was shown.
@@ -103,6 +107,6 @@ struct TaskLog {
     private var isRunning: Bool {
         guard let number = fold.state.taskNumber(task) else { return false }
         let line = fold.state.taskLine(number)
-        return line.status == .assigned && line.attempt == attempt
+        return line.status == .assigned && line.attempt == log.attempt
     }
 }

@@ -45,7 +45,7 @@ enum RunOutcome {
         var results: [String: [UInt8]] = [:]
         try LogReader(data.journal, prefetching: true).forEach { line throws(JournalError) in
             do throws(EventError) {
-                let event = try EventView(line.body)
+                let event = try EventView(line)
                 if let result = event.result { results[String(decoding: event.task, as: UTF8.self)] = Array(result) }
             } catch { return true }
             return true

@@ -49,6 +49,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Terminal.ending {
+            OpenFiles.raiseLimit()
             let data = dataOptions.data
             var options = ManagerDaemon.Options(
                 data: data, http: try endpoint(listen, "--listen"),

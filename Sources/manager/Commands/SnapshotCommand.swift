@@ -88,7 +88,7 @@ enum OwedRowsCheck {
         var owes = false
         try LogReader(data.journal, from: from, prefetching: true).forEach { line throws(JournalError) in
             do throws(EventError) {
-                let event = try EventView(line.body)
+                let event = try EventView(line)
                 owes = event.result != nil && (event.kind == .completed || event.kind == .result)
             } catch { return true }
             return !owes

@@ -46,7 +46,7 @@ struct StateDifference {
             try LogReader(journal, from: agreed.position.next).forEach { line throws(JournalError) in
                 guard line.position <= ours.position else { return false }
                 do throws(EventError) {
-                    let event = try EventView(line.body)
+                    let event = try EventView(line)
                     state.apply(event, at: line.position, time: line.time, crc: line.crc)
                     let id = String(decoding: event.task, as: UTF8.self)
                     guard watched[id] != nil else { return true }

@@ -160,7 +160,7 @@ struct Tail: Sendable {
             guard line.position <= end else { return false }
             next = line.position.next
             let event: EventView
-            do throws(EventError) { event = try EventView(line.body) } catch { throw Replay.unfoldable(line, error) }
+            do throws(EventError) { event = try EventView(line) } catch { throw Replay.unfoldable(line, error) }
             if filter.shows(line, event) { show(printer.text(line, event)) }
             return true
         }

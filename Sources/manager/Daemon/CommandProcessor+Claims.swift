@@ -39,6 +39,7 @@ extension CommandProcessor {
         var refused: Rejection?
         let claim = core.withLock { core -> Claim in
             do throws(Rejection) {
+                if let tasks = try repeated(request, &core) { return .tasks(tasks, core.state.position) }
                 try admit(bytes: 512 * request.count, core)
                 var request = request
                 core.seen[request.worker] = clock.steady()
@@ -56,6 +57,23 @@ extension CommandProcessor {
         }
         if let refused { throw refused }
         return claim
+    }
+
+    /// What a claim gets whose key was named before; nil for a new one. One with the same key that still waits is
+    /// answered with nothing: its client has asked anew.
+    private func repeated(
+        _ request: ManagerState.ClaimRequest, _ core: inout Core
+    ) throws(Rejection) -> [ManagerState.ClaimedTask]? {
+        guard let key = request.key else { return nil }
+        for waiter in core.waiters where waiter.request.key == key && waiter.request.worker == request.worker {
+            waiter.answer([], core.state.position)
+        }
+        core.waiters.removeAll { $0.request.key == key && $0.request.worker == request.worker }
+        guard let tasks = try core.state.repeatedClaim(request, now: clock.wall()) else { return nil }
+        for task in tasks { core.handedOutAgain.insert(AttemptReference(task: task.id, attempt: task.attempt)) }
+        core.seen[request.worker] = clock.steady()
+        note(tasks, &core)
+        return tasks
     }
 
     private func takeTasks(
@@ -140,10 +158,12 @@ extension CommandProcessor {
         }
     }
 
-    /// Gives back tasks whose answer could not be written.
+    /// Gives back tasks whose answer could not be written, but not what the same claim, repeated, was given again.
     func giveBack(_ tasks: [ManagerState.ClaimedTask], worker: String, actor: String?) {
         core.withLock { core in
             for task in tasks {
+                let attempt = AttemptReference(task: task.id, attempt: task.attempt)
+                guard !core.handedOutAgain.contains(attempt) else { continue }
                 do throws(Rejection) {
                     let report = try core.state.decideReturn(
                         task.id, by: ManagerState.Speaker(worker: worker, attempt: task.attempt))
@@ -183,10 +203,14 @@ extension CommandProcessor {
 
     /// Forgets what was heard of attempts that do not run any more. The caller holds the core.
     func forgetEnded(but running: [ManagerState.RunningAttempt], _ core: inout Core) {
-        guard core.signs.count > running.count || core.progress.count > running.count else { return }
+        guard
+            core.signs.count > running.count || core.progress.count > running.count
+                || core.handedOutAgain.count > running.count
+        else { return }
         let kept = Set(running.map { AttemptReference(task: $0.task, attempt: $0.attempt) })
         core.signs = core.signs.filter { kept.contains($0.key) }
         core.progress = core.progress.filter { kept.contains($0.key) }
+        core.handedOutAgain.formIntersection(kept)
     }
 
     /// Calls `answer` when one of the attempts is to stop; the caller sees to the time limit by `stopWaiting`.

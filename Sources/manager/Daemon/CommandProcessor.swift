@@ -26,6 +26,8 @@ final class CommandProcessor: Sendable {
         /// When each worker last claimed, and when an attempt last failed, in this run.
         var seen: [String: ContinuousClock.Instant] = [:]
         var newestFailure: ContinuousClock.Instant?
+        /// Running attempts that a repeated claim was given again: whoever lost the first answer has them now.
+        var handedOutAgain: Set<AttemptReference> = []
         var waiters: [ClaimWaiter] = []
         var nextWaiter: UInt64 = 1
         var heartbeatWaiters: [HeartbeatWaiter] = []

@@ -43,7 +43,7 @@ struct ExtendedRows {
         var found: [String: (attempt: UInt32, json: [UInt8])] = [:]
         try LogReader(journal, prefetching: true).forEach { line throws(JournalError) in
             let event: EventView
-            do throws(EventError) { event = try EventView(line.body) } catch { return true }  // replayed before
+            do throws(EventError) { event = try EventView(line) } catch { return true }  // replayed before
             guard event.kind == .completed || event.kind == .result, let result = event.result else { return true }
             let task = String(decoding: event.task, as: UTF8.self)
             if tasks[task] != nil { found[task] = (event.attempt, Array(result)) }

@@ -36,7 +36,8 @@ extension ManagerDaemon {
             let reading = ReadOnlyManager(data, state, reason: degraded)
             defer { reading.close() }
             http.open(
-                reading.processor, reading.snapshots, listener: listener, loadSeconds: (ContinuousClock.now - began).seconds)
+                reading.processor, reading.snapshots, listener: listener,
+                loadSeconds: (ContinuousClock.now - began).seconds)
             try await listener?.start(reading.processor)
             try lock.describe(
                 LockLine.text(http: httpAddress, tcp: listener?.address, tls: security.tls?.certificate))

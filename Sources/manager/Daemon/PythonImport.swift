@@ -87,7 +87,7 @@ struct PythonImport {
         guard try data.journal.segments().first?.first == LogPosition(1) else { return false }
         try LogReader(data.journal).forEach { line throws(JournalError) in
             do throws(EventError) {
-                let event = try EventView(line.body)
+                let event = try EventView(line)
                 found = event.type.elementsEqual("imported".utf8) && event.sha256.elementsEqual(wanted)
             } catch { found = false }
             return false

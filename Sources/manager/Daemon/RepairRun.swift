@@ -108,7 +108,7 @@ struct RepairRun {
         var folded = fold
         _ = try repair.plan { line throws(JournalError) in
             guard line.position > base, line.position <= end, failure == nil else { return }
-            do throws(EventError) { folded.apply(try EventView(line.body), line) } catch {
+            do throws(EventError) { folded.apply(try EventView(line), line) } catch {
                 failure = VerbFailure("seq \(line.position): \(error)", status: 1)
             }
         }

@@ -157,7 +157,7 @@ struct Startup {
             try LogReader(data.journal, from: base.position.next, prefetching: true).forEach {
                 line throws(JournalError) in
                 do throws(EventError) {
-                    let event = try EventView(line.body)
+                    let event = try EventView(line)
                     fold.apply(event, line)
                     if let result = event.result, event.kind == .completed || event.kind == .result {
                         owed.append(

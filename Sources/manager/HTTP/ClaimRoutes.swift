@@ -22,7 +22,8 @@ struct ClaimRoutes: Sendable {
     private func claim(_ request: Request, _ context: ManagerContext) async throws -> Response {
         let processor = try set.ready().processor
         var request = request
-        let wanted = try Wanted(try await BodyRules.bytes(&request, context))
+        let key = try Self.key(request)
+        let wanted = try Wanted(try await BodyRules.bytes(&request, context), key: key)
         let actor = RouteSet.actor(request, context)
         let claimed = try await processor.settled { () throws(Rejection) in
             let claim = try processor.claim(wanted.request, actor: actor)
@@ -48,6 +49,19 @@ struct ClaimRoutes: Sendable {
             wanted.left.open()
         }
         return answer(found, worker, processor, actor, keepsConnection: false)
+    }
+
+    /// What the claim is called; nil where it has no name. Throws 400 for what is no key.
+    private static func key(_ request: Request) throws -> String? {
+        guard let name = HTTPField.Name("Idempotency-Key"), let key = request.headers[name] else { return nil }
+        guard (1...ManagerState.mostClaimKeyBytes).contains(key.utf8.count),
+            key.utf8.allSatisfy({ (32...126).contains($0) })
+        else {
+            throw Problem(
+                .badRequest,
+                "Idempotency-Key has 1 to \(ManagerState.mostClaimKeyBytes) printable ASCII characters, such as a UUID")
+        }
+        return key
     }
 
     /// Waits for tasks until the time is up or the client has left.
@@ -119,7 +133,7 @@ struct ClaimRoutes: Sendable {
         var waitSeconds = 0.0
         let left = LeavingNote()
 
-        init(_ body: [UInt8]) throws {
+        init(_ body: [UInt8], key: String?) throws {
             var worker: String?
             var count: Int64 = 1
             var gpu: Int64?
@@ -146,6 +160,7 @@ struct ClaimRoutes: Sendable {
                 throw Problem(.badRequest, "heartbeat_s is \(heartbeat), 0.1 to 86400 are allowed")
             }
             request = ManagerState.ClaimRequest(worker: worker, count: Int(count))
+            request.key = key
             request.gpu = gpu
             request.heartbeatSeconds = heartbeat
             request.host = host.map { String($0.prefix(200)) }

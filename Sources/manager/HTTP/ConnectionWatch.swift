@@ -24,7 +24,8 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
     private var timer: Scheduled<Void>?
     private var stall: Scheduled<Void>?
     private var bodyBytes = 0
-    private var isFirst = true
+    /// The answer is out although the request's body is not all there: nobody wanted it.
+    private var isAnswered = false
 
     init(_ limits: ServerLimits, _ count: ConnectionCount) {
         self.limits = limits
@@ -61,7 +62,7 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
         guard phase != .over else { return }
         switch unwrapInboundIn(data) {
         case .head:
-            isFirst = false
+            isAnswered = false
             guard entry == .served else {
                 return end(
                     context, .serviceUnavailable, "\(count.most) connections are open already; try again in a second")
@@ -71,9 +72,10 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
             wait(context, limits.request)
         case .body(let buffer): bodyBytes += buffer.readableBytes
         case .end:
-            phase = .answer
+            phase = isAnswered ? .head : .answer
             timer?.cancel()
             timer = nil
+            if isAnswered { wait(context, limits.idle) }
         }
         context.fireChannelRead(data)
     }
@@ -83,9 +85,12 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
             promise?.fail(ChannelError.alreadyClosed)
             return
         }
-        if case .end = unwrapOutboundIn(data), phase == .answer {
-            phase = .head
-            wait(context, limits.idle)
+        if case .end = unwrapOutboundIn(data) {
+            isAnswered = true
+            if phase == .answer {
+                phase = .head
+                wait(context, limits.idle)
+            }
         }
         context.write(data, promise: promise)
     }
@@ -139,6 +144,12 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
             let allowed = Self.amount(limits.request) + .seconds(Int64(bodyBytes / Self.bytesOfASecond))
             let left = began + allowed - .now()
             guard left > .nanoseconds(0) else {
+                // A second answer would be taken for that of the next request.
+                if isAnswered {
+                    phase = .over
+                    context.close(promise: nil)
+                    return
+                }
                 return end(
                     context, .requestTimeout, "the request's body did not come in time: send it faster, or in parts")
             }

@@ -5,20 +5,18 @@ import Projections
 
 /// `GET /events`: the journal's lines, or Server-Sent Events; with `follow=true` also what comes.
 ///
-/// `id:` of a Server-Sent Event is its seq; `Last-Event-ID: N` goes on after N. A follower that takes nothing for 20 s is
-/// cut off, and goes on by its position.
+/// `id:` of a Server-Sent Event is its seq; `Last-Event-ID: N` goes on after N. A follower that takes nothing for long is
+/// cut off (`ConnectionWatch`), and goes on by its position.
 struct EventRoutes: Sendable {
-    /// Seconds between signs of life to a follower of Server-Sent Events.
-    private static let keepAliveSeconds = 10
     private static let pieceBytes = 64 << 10
 
     let set: RouteSet
 
     func add(to router: RouteSet.Routes) {
-        router.get("/api/v1/events") { request, _ in try await events(request) }
+        router.get("/api/v1/events") { request, context in try await events(request, context) }
     }
 
-    private func events(_ request: Request) async throws -> Response {
+    private func events(_ request: Request, _ context: ManagerContext) async throws -> Response {
         let isSSE = request.headers[.accept]?.contains("text/event-stream") ?? false
         let asked = try await AskedMoment(request, set)
         let loaded = asked.loaded
@@ -47,30 +45,34 @@ struct EventRoutes: Sendable {
         // Nobody would end the following of an answer without body.
         guard wanted.follows, request.method != .head else {
             return StreamedAnswer.response(to: request, headers: headers) { [wanted] bridge in
-                var sender = Sender(wanted, bridge)
-                try sender.send(LineFollower(journal, from: wanted.from), upTo: limit)
+                var pieces = EventPieces(isSSE: isSSE, filter: wanted.filter)
+                var failure: (any Error)?
+                try LineFollower(journal, from: wanted.from).forEach(upTo: limit) { line throws(JournalError) in
+                    do {
+                        pieces.add(line, try EventView(line))
+                        if pieces.count >= Self.pieceBytes { try bridge.emit(pieces.take()) }
+                    } catch { failure = error }
+                    return failure == nil
+                }
+                if let failure { throw failure }
+                if pieces.count > 0 { try bridge.emit(pieces.take()) }
             }
         }
-        guard let (id, gate) = loaded.feed.subscribe() else {
+        let feed = loaded.feed
+        guard let place = feed.enter() else {
             throw Problem(.tooManyRequests, "\(EventFeed.most) clients follow the events already; try again later")
         }
         let writer = loaded.processor.writer
-        return StreamedAnswer.response(to: request, headers: headers) { [wanted] bridge in
-            var sender = Sender(wanted, bridge)
-            let follower = LineFollower(journal, from: wanted.from)
-            if isSSE { try bridge.emit(Array(": following\n\n".utf8)) }
-            while !bridge.isGone {
-                let before = follower.next
-                try sender.send(follower, upTo: writer.durable)
-                guard follower.next == before else { continue }
-                gate.wait(seconds: Self.keepAliveSeconds)
-                if isSSE, !bridge.isGone, follower.next > writer.durable { try bridge.emit(Array(":\n\n".utf8)) }
-            }
+        let stream = EventStream(
+            feed: feed, wish: wanted.wish(phase: RouteSet.text(request, "phase")), filter: wanted.filter,
+            journal: journal, durable: { writer.durable })
+        let from = wanted.from
+        return StreamedAnswer.followed(request, headers: headers, access: context.access) { writer in
+            try await stream.run(from: from, to: &writer)
         } interrupted: {
-            gate.open()
+            feed.stop()
         } ended: {
-            loaded.feed.unsubscribe(id)
-            gate.open()
+            withExtendedLifetime(place) {}
         }
     }
 
@@ -100,55 +102,14 @@ struct EventRoutes: Sendable {
             if let problem = EventTypes.problem(filter.types.sorted()) { throw Problem(.badRequest, problem) }
             filter.task = RouteSet.text(request, "task").map { Array($0.utf8) }
             filter.worker = RouteSet.text(request, "worker").map { Array($0.utf8) }
-            switch RouteSet.text(request, "follow") ?? "false" {
-            case "true", "1", "": follows = true
-            case "false", "0": follows = false
-            case let other: throw Problem(.badRequest, "follow=\(other) is neither true nor false")
-            }
-        }
-    }
-
-    /// Turns lines into pieces of the answer.
-    private struct Sender {
-        let wanted: Wanted
-        let bridge: ChunkBridge
-        var piece: [UInt8] = []
-
-        init(_ wanted: Wanted, _ bridge: ChunkBridge) {
-            self.wanted = wanted
-            self.bridge = bridge
+            follows = try RouteSet.flag(request, "follow")
         }
 
-        /// Sends what the follower shows up to a durable position.
-        mutating func send(_ follower: LineFollower, upTo limit: LogPosition) throws {
-            var failure: (any Error)?
-            try follower.forEach(upTo: limit) { line throws(JournalError) in
-                do {
-                    let event = try EventView(line.body)
-                    if wanted.filter.shows(line, event) { append(line) }
-                    if piece.count >= EventRoutes.pieceBytes { try flush() }
-                } catch { failure = error }
-                return failure == nil
-            }
-            if let failure { throw failure }
-            if !piece.isEmpty { try flush() }
-        }
-
-        private mutating func append(_ line: LogLine) {
-            if wanted.isSSE {
-                // No `event:` line: `onmessage` of a browser gets unnamed events only, and the type stands in the line.
-                piece.append(contentsOf: "id: \(line.position)\ndata: ".utf8)
-                piece.append(contentsOf: line.bytes)
-                piece.append(contentsOf: [10, 10])
-            } else {
-                piece.append(contentsOf: line.bytes)
-                piece.append(10)
-            }
-        }
-
-        private mutating func flush() throws {
-            try bridge.emit(piece)
-            piece.removeAll(keepingCapacity: true)
+        /// What it has in common with those who ask for the same.
+        func wish(phase: String?) -> EventFeed.Wish {
+            EventFeed.Wish(
+                isSSE: isSSE, types: filter.types.sorted(), task: filter.task, worker: filter.worker, phase: phase,
+                since: filter.since)
         }
     }
 }

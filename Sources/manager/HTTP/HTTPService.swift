@@ -94,7 +94,8 @@ final class HTTPService: Sendable {
     ) {
         let parts = Loaded(
             processor: processor, snapshots: snapshots, workerAddress: listener?.address, data: data,
-            feed: EventFeed(processor), workerConnections: listener?.connections, loadSeconds: loadSeconds)
+            feed: EventFeed(processor, data.journal), workerConnections: listener?.connections, loadSeconds: loadSeconds
+        )
         loaded.withLock { $0 = parts }
     }
 

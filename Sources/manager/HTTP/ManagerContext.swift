@@ -10,6 +10,8 @@ struct ManagerContext: RequestContext {
     let local: String?
     /// Who asks; nil where no tokens are configured, and on calls that need none.
     var caller: Caller?
+    /// What its token was let in for; nil where none was needed.
+    var access: Access?
     /// The bounds of what it may send.
     var limits = ServerLimits()
     /// Where who asked is written down, for the access log; nil where there is none.

@@ -44,6 +44,8 @@ struct OperationRoutes: Sendable {
     private func release(_ request: Request, _ context: ManagerContext) async throws -> Response {
         let processor = try set.ready().processor
         let worker = try RouteSet.id(context)
+        var request = request
+        _ = try await BodyRules.bytes(&request, context, mayBeEmpty: true)
         let actor = RouteSet.actor(request, context)
         let released = try await processor.settled { () throws(Rejection) in
             try processor.releaseWorker(worker, actor: actor)

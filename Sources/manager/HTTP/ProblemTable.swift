@@ -119,6 +119,7 @@ struct RouteSet: Sendable {
         OperationRoutes(set: self).add(to: router)
         EventRoutes(set: self).add(to: router)
         ResultRoutes(set: self).add(to: router)
+        LogRoutes(set: self).add(to: router)
     }
 
     /// Who asks, for the journal: the token's name; without tokens what the command line says of itself, else `http`.
@@ -157,6 +158,15 @@ struct RouteSet: Sendable {
                 "\(name)=\(text) is no whole number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
+    }
+
+    /// A switch in the query; false where it is missing. Throws 400 for what is neither true nor false.
+    static func flag(_ request: Request, _ name: String) throws -> Bool {
+        switch text(request, name) ?? "false" {
+        case "true", "1", "": return true
+        case "false", "0": return false
+        case let other: throw Problem(.badRequest, "\(name)=\(other) is neither true nor false")
+        }
     }
 
     /// A text in the query; nil where it is missing.

@@ -33,6 +33,7 @@ struct TokenGate: RouterMiddleware {
         }
         var context = context
         context.caller = caller
+        context.access = Access(tokens: tokens, digest: digest, role: needed)
         context.actorNote?.name = caller.name
         return try await next(request, context)
     }

@@ -40,7 +40,7 @@ extension MomentReader {
         var touched = SparseState.Touched()
         var last = base.last
         try forEachEvent(after: base.last, upTo: limit) { line throws(EventError) in
-            touched.note(try EventView(line.body))
+            touched.note(try EventView(line))
             last = line.position
         }
         guard var state = SparseState(base, codes: touched.codes(in: indexes)) else { return nil }

@@ -78,7 +78,7 @@ struct TaskEvents: Sendable {
 
     private static func isOf(_ id: [UInt8], _ line: LogLine) -> Bool {
         do throws(EventError) {
-            let event = try EventView(line.body)
+            let event = try EventView(line)
             return event.kind != .note && event.task.elementsEqual(id)
         } catch { return false }
     }

@@ -51,7 +51,7 @@ struct ResultListing: Sendable {
     }
 
     private func entry(_ line: LogLine, _ state: ManagerState) throws(EventError) -> Entry? {
-        let event = try EventView(line.body)
+        let event = try EventView(line)
         guard event.kind == .completed || event.kind == .result, let result = event.result else { return nil }
         let task = String(decoding: event.task, as: UTF8.self)
         guard let context = state.resultContext(of: task), phase == nil || context.phase == phase else { return nil }

@@ -4,6 +4,9 @@ import Synchronization
 final class TokenStore: Sendable {
     private struct State {
         var callers: [Caller]
+        /// Those who are told of reloads.
+        var listeners: [UInt64: AsyncStream<Void>.Continuation] = [:]
+        var nextListener: UInt64 = 0
     }
 
     private let file: TokenFile
@@ -19,9 +22,25 @@ final class TokenStore: Sendable {
     /// Reads the file again. Where that fails, the tokens in use stay as they are. Returns how many there are.
     func reload() throws(TokenFile.Problem) -> Int {
         let callers = try file.callers()
-        state.withLock { $0.callers = callers }
+        let listeners = state.withLock { state in
+            state.callers = callers
+            return Array(state.listeners.values)
+        }
         changes.add(1, ordering: .releasing)
+        for listener in listeners { listener.yield() }
         return callers.count
+    }
+
+    /// One element for each reload from now on, or for several of them; never ends by itself.
+    func reloads() -> AsyncStream<Void> {
+        let (stream, listener) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let id = state.withLock { state -> UInt64 in
+            state.nextListener += 1
+            state.listeners[state.nextListener] = listener
+            return state.nextListener
+        }
+        listener.onTermination = { [weak self] _ in self?.state.withLock { $0.listeners[id] = nil } }
+        return stream
     }
 
     /// Grows with every reload, so that long connections know when to look again.

@@ -34,3 +34,19 @@ struct cscan_member {
 /// Reads the member that begins at p (at its key's opening quote). Returns where the next one begins; behind the last
 /// one the closing brace or `end`; NULL where the text ends first or is none. Does not validate values.
 const uint8_t *cscan_member(const uint8_t *p, const uint8_t *end, struct cscan_member *member);
+
+/// A member by where it stands behind some first byte: can be kept and handed to another thread with the bytes.
+struct cscan_span {
+    /// As in cscan_member.
+    uint64_t key_word;
+    uint32_t key;
+    uint32_t value;
+    uint32_t value_size;
+    uint16_t key_size;
+    uint16_t value_is_escaped;
+};
+
+/// Reads all members in [p, end), at most `capacity`, as places behind `base`. Returns how many; -1 where the text ends
+/// inside one or there are more.
+ptrdiff_t cscan_members(const uint8_t *base, const uint8_t *p, const uint8_t *end, struct cscan_span *spans,
+                        size_t capacity);
