@@ -16,7 +16,7 @@ struct Manager: AsyncParsableCommand {
             ResultsCommand.self, WaitCommand.self, CancelCommand.self, HoldCommand.self, ReleaseCommand.self,
             RetryCommand.self, RequeueCommand.self, PriorityCommand.self, DiffCommand.self, WhyCommand.self,
             RepairCommand.self, ImportCommand.self, ResetCommand.self, BackupsCommand.self, CompactCommand.self,
-            TokenCommand.self, RestoreCommand.self,
+            TokenCommand.self, RestoreCommand.self, ExportCommand.self, ReconcileCommand.self,
         ])
 
     static func main() async {

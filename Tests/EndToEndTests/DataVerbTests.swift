@@ -97,7 +97,8 @@ struct DataVerbTests {
         let newest = try #require(list.last)
         let state = try #require(try DataFiles.object(data + "/manager_state.json")["journal"] as? [String: Any])
         #expect(newest["seq"] as? Int == state["seq"] as? Int, "a clean stop leaves a backup of the last state")
-        #expect(Set(newest.keys) == ["file", "seq", "time", "bytes", "ok"])
+        #expect(Set(newest.keys) == ["file", "seq", "time", "bytes", "ok", "verified"])
+        #expect(newest["verified"] as? String != nil)
 
         let name = try #require(newest["file"] as? String)
         let path = data + "/backups/" + name

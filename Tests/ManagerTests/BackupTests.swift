@@ -16,7 +16,9 @@ struct BackupTests {
 
     private func backUp(keep: Int = 48) throws -> ManagerState {
         let state = try SampleData.state(scratch.path)
-        try Backups(data, keep: keep).write(state, paced: false)
+        let backups = Backups(data, thinning: BackupThinning(most: keep))
+        try backups.write(state, paced: false)
+        try backups.thin()
         return state
     }
 
@@ -31,7 +33,8 @@ struct BackupTests {
         for round in 0..<5 {
             try SampleData.make(scratch.path, tasks: 2, from: round * 2)
             let state = try backUp(keep: 3)
-            #expect(try Backups(data, keep: 3).write(state) == nil, "one of this position stands")
+            #expect(
+                try Backups(data, thinning: BackupThinning(most: 3)).write(state) == nil, "one of this position stands")
             let newest = try #require(try BackupFile.all(data).last)
             #expect(newest.position == state.position)
             var bytes: [UInt8] = []
@@ -53,7 +56,9 @@ struct BackupTests {
         for failing in 1...6 {
             let disk = FailingFileSystem(counting, failingCall: failing)
             #expect(throws: (any Error).self, "call \(failing)") {
-                try Backups(DataDirectory(scratch.path, on: disk), keep: 1).write(state, paced: false)
+                let backups = Backups(DataDirectory(scratch.path, on: disk), thinning: BackupThinning(most: 1))
+                try backups.write(state, paced: false)
+                try backups.thin()
             }
             let list = try BackupList(data)
             #expect(!list.entries.isEmpty)

@@ -14,7 +14,7 @@ struct ResetTests {
     init() throws {
         template = try TemporaryDirectory()
         try SampleData.make(template.path, tasks: 5, completed: 2)
-        try Backups(DataDirectory(template.path), keep: 3).write(
+        try Backups(DataDirectory(template.path), thinning: BackupThinning()).write(
             try SampleData.state(template.path), paced: false)
         let fileSystem = LocalFileSystem()
         for (name, text) in [

@@ -211,11 +211,13 @@ public final class LogWriter: Sendable {
         try store.compact(mergedBytes: mergedBytes, sealing: sealActive)
     }
 
-    /// Seals the active segment and discards what lies wholly at or before a position; see `JournalStore.discard`.
+    /// Discards what lies wholly at or before a position; see `JournalStore.discard`. `sealing`: the active segment is
+    /// sealed before.
     public func discard(
-        upTo limit: LogPosition, archive: JournalArchive?, prepare: (DiscardPlan) throws(JournalError) -> Void
+        upTo limit: LogPosition, archive: JournalArchive?, sealing: Bool = true,
+        prepare: (DiscardPlan) throws(JournalError) -> Void
     ) throws(JournalError) -> DiscardPlan {
-        sealActive()
+        if sealing { sealActive() }
         return try store.discard(upTo: limit, archive: archive, prepare: prepare)
     }
 

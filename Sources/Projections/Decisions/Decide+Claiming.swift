@@ -169,7 +169,7 @@ extension ManagerState {
                 ? nil : words.text(Int(template.workingDirectory)))
     }
 
-    private static func environment(_ json: [UInt8]) -> [EnvironmentVariable] {
+    static func environment(_ json: [UInt8]) -> [EnvironmentVariable] {
         json.withUnsafeBufferPointer { buffer in
             var variables: [EnvironmentVariable] = []
             var reader = JSONReader(buffer)

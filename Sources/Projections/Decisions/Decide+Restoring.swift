@@ -51,7 +51,7 @@ extension ManagerState {
     }
 
     /// The events from a task's record to how it stands in this state.
-    private func events(from now: TaskRecord, toTask number: Int, _ status: TaskStatus, _ id: String) -> [Event] {
+    func events(from now: TaskRecord, toTask number: Int, _ status: TaskStatus, _ id: String) -> [Event] {
         let wanted = tasks[number]
         var events: [Event] = []
         // Where nothing was counted since, some statuses follow one another in one step.

@@ -38,6 +38,19 @@ public enum Baseline {
         } catch { return nil }
     }
 
+    /// Throws where a fold that begins behind `base` would lack events: history before was discarded, and what stands in for
+    /// it is damaged.
+    public static func requireReach(of base: LogPosition, in journal: JournalDirectory) throws(JournalError) {
+        let begins = try journal.historyBegins()
+        guard begins > base.next else { return }
+        throw .damage(
+            JournalDamage(
+                kind: .missingSegment, file: "baseline-\(begins.previous).json.gz", position: base.next,
+                detail:
+                    "the journal begins at seq \(begins), and no good baseline stands in for what was discarded before")
+        )
+    }
+
     /// Whether a state's last event is the journal's own: the line there has its checksum, or is gone.
     public static func isOf(_ state: ManagerState, _ journal: JournalDirectory) throws(JournalError) -> Bool {
         switch try Standing.at(state.position, in: journal) {

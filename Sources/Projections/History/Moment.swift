@@ -41,8 +41,12 @@ public enum Replay {
     ) throws(JournalError) -> Outcome {
         var base = base
         if base.position == .zero, let baseline = try Baseline.newest(in: journal, notAfter: moment) { base = baseline }
-        if base.position == .zero, case let begins = try journal.historyBegins(), begins > LogPosition(1) {
-            throw .discarded(DiscardedHistory(position: begins.previous))
+        if case let begins = try journal.historyBegins(), begins > base.position.next {
+            // A moment of before, or no good baseline.
+            if moment != .now, let kept = try Baseline.newest(in: journal, notAfter: .now) {
+                throw .discarded(DiscardedHistory(position: kept.position, time: kept.time))
+            }
+            try Baseline.requireReach(of: base.position, in: journal)
         }
         var state = base
         let reader = LogReader(journal, from: base.position.next, prefetching: true)

@@ -180,7 +180,7 @@ struct PythonTaskFields {
     }
 
     /// The counter in `{phase}_{counter}_{seed}`; nil for an id of another form.
-    private static func counter(in id: String, phase: String, seed: [UInt8]) -> Int64? {
+    static func counter(in id: String, phase: String, seed: [UInt8]) -> Int64? {
         let before = phase + "_"
         let after = ManagerState.pointID(phase: "", counter: 0, seed: seed).dropFirst(2)
         guard id.hasPrefix(before), id.hasSuffix(after), id.utf8.count > before.utf8.count + after.utf8.count else {

@@ -74,8 +74,10 @@ struct CompactCommand: AsyncParsableCommand {
     }
 
     private static func ask(_ manager: NamedManager, _ discarding: Discarding?) async throws -> [UInt8] {
-        guard let discarding else { return try await ManagerClient(manager).ask(.POST, "/compact", within: .hours(24)) }
-        var body = Array("{\"discard_before\":\"\(discarding.before)\"".utf8)
+        guard let discarding, let before = discarding.before else {
+            return try await ManagerClient(manager).ask(.POST, "/compact", within: .hours(24))
+        }
+        var body = Array("{\"discard_before\":\"\(before)\"".utf8)
         if let archive = discarding.archive {
             body += Array(",\"archive\":".utf8)
             appendJSONString(archive, to: &body)

@@ -2,17 +2,27 @@ import ArgumentParser
 import EventLog
 import Projections
 
-/// `manager import FILE`: takes a Python manager's state file into an empty journal.
+/// `manager import FILE`: takes tasks of elsewhere over.
 struct ImportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "import", abstract: "Take over a Python manager's manager_state.json into an empty journal.",
+        commandName: "import",
+        abstract:
+            "Take tasks over: from a Python manager's state file, another data directory, a backup, or JSON lines.",
         discussion: """
-            Example: manager import ../old/manager_state.json --data-dir runs
+            Ids that stand already are compared and stay as they are; what differs is listed. Nothing is written to where the \
+            tasks come from, and no result file is copied.
+
+            Examples:
+              manager import ../old/manager_state.json --data-dir runs     of a Python manager
+              manager import ../other-runs --data-dir runs                 of another manager's data directory
+              manager import backups/manager_state-….json.gz --data-dir new
+              manager import tasks.jsonl                                   one task object a line, as of 'submit'
+
             Local times are read in this machine's time zone; another one: TZ=Europe/Vienna manager import …
             'serve' and 'run' do the same by themselves where such a file stands in their data directory.
             """)
 
-    @Argument(help: "The old manager_state.json.") var file: String
+    @Argument(help: "A state file, a backup, a data directory, or JSON lines of tasks.") var file: String
     @OptionGroup var dataOptions: DataOptions
     @Flag(help: "One JSON object.") var json = false
 
@@ -27,11 +37,9 @@ struct ImportCommand: AsyncParsableCommand {
     }
 
     private static func run(_ file: String, _ data: DataDirectory, json: Bool) throws -> String {
-        let bytes = try readWholeFile(file, on: data.fileSystem)
-        guard !StateDecoder.isOwn(bytes) else {
-            throw VerbFailure(
-                "\(file) was written by this manager: its journal has everything. Copy the whole data directory instead, "
-                    + "journal/ included", status: 1)
+        let source = try ImportSource(file, data)
+        guard case .python(let bytes) = source, try FirstSegment.isFree(data.journal) else {
+            return try merge(source, file, data, json: json)
         }
         let importing = PythonImport(data: data)
         let plan = try importing.plan(bytes, file: file)
@@ -44,6 +52,19 @@ struct ImportCommand: AsyncParsableCommand {
         let outcome = try Replay.state(at: .now, in: data.journal)
         try SnapshotService.write(outcome.state, to: data, paced: false)
         return report(plan, done, data, json: json)
+    }
+
+    /// Brings tasks in beside those that stand, if any.
+    private static func merge(_ source: ImportSource, _ file: String, _ data: DataDirectory, json: Bool) throws
+        -> String
+    {
+        let (items, note) = try source.items(file, data)
+        try data.fileSystem.createDirectories(data.path)
+        try StartupOrder.refuseStateWithoutJournal(data)
+        let lock = try HeldLock.take(data, for: "import")
+        let run = ImportRun(data: data, warn: { Terminal.complain("manager: \($0)") })
+        let report = try run.run(items, note: note, lock, actor: CommandLineActor.name)
+        return json ? String(decoding: report.json, as: UTF8.self) : report.text
     }
 
     /// Throws where something stands in the way; true where the file is the data directory's own state file.

@@ -27,7 +27,16 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "The size at which a journal segment is sealed.") var segmentBytes = "64MiB"
     @Option(help: "Losses in a row after which a task is held; 0: never.") var poisonAfter = 5
     @Option(help: "How often the state is backed up into backups/.") var backupEvery = "10m"
-    @Option(help: "How many backups are kept.") var keepBackups = 48
+    @Option(
+        help:
+            "How many backups are kept at most (default: all of an hour, hourly for a day, daily for a month, weekly).")
+    var keepBackups: Int?
+    @Option(help: "How many bytes the journal may have (default: any).") var journalBytes: String?
+    @Option(help: "How long history is kept, such as 90d (default: for ever).") var keep: String?
+    @Option(
+        help: "What is done where --journal-bytes or --keep is exceeded: warn, discard, or archive=DIR for the oldest.")
+    var whenExceeded = "warn"
+    @Option(help: "How many bytes all backups may have together.") var backupBytes = "2GiB"
     @Option(help: "How often rows that others appended to result files are read.") var csvEvery = "5s"
     @Option(help: "More result files of others; repeatable; a pattern in quotes.") var results: [String] = []
     @OptionGroup(title: "Security") var doors: DoorOptions
@@ -51,13 +60,23 @@ struct ServeCommand: AsyncParsableCommand {
                 options.silence.staleAfter = try MomentText.duration(staleAfter)
                 options.silence.workerTimeout = try workerTimeout.map { try MomentText.duration($0) }
                 options.backupEvery = try MomentText.duration(backupEvery)
+                options.budget.mostBytes = try journalBytes.map { try MomentText.sizeBytes($0) }
+                options.budget.keepSeconds = try keep.map { try MomentText.duration($0).seconds }
+                options.backups = BackupThinning(
+                    most: keepBackups, mostBytes: try MomentText.sizeBytes(backupBytes))
                 options.csvEvery = try MomentText.duration(csvEvery)
             } catch { throw ValidationError("\(error)") }
             if options.csvEvery < .milliseconds(10) {
                 throw ValidationError("--csv-every \(csvEvery) is less than 10ms")
             }
+            guard let action = DiskBudget.Action(whenExceeded) else {
+                throw ValidationError("--when-exceeded \(whenExceeded) is none of warn, discard and archive=DIR")
+            }
+            options.budget.action = action
             if poisonAfter < 0 { throw ValidationError("--poison-after \(poisonAfter) is negative") }
-            if keepBackups < 1 { throw ValidationError("--keep-backups \(keepBackups) is less than 1") }
+            if let keepBackups, keepBackups < 1 {
+                throw ValidationError("--keep-backups \(keepBackups) is less than 1")
+            }
             if let staleFactor, !(staleFactor >= 1 && staleFactor <= 1e6) {
                 throw ValidationError("--stale-factor \(staleFactor) is not between 1 and 1000000")
             }
@@ -65,7 +84,6 @@ struct ServeCommand: AsyncParsableCommand {
             options.silence.medianFactor = staleFactor
             options.quarantineAfter = quarantineAfter
             options.poisonAfter = poisonAfter
-            options.keepBackups = keepBackups
             options.acceptsClock = acceptClock
             options.actor = CommandLineActor.name
             options.limits = try bounds.limits()

@@ -31,10 +31,12 @@ struct StatusCommand: AsyncParsableCommand {
                 .get()
             let status = found.summary
             Terminal.warn(found.isBeyondEnd, found.gaps, status.position)
+            let disk = momentOptions.isGiven ? nil : try DiskUse(data, last: status.time)
             if json {
-                Terminal.write(StatusJSON.bytes(status, now: moment.clock(status.time)) + [10])
+                Terminal.write(StatusJSON.bytes(status, now: moment.clock(status.time), disk: disk) + [10])
             } else {
                 Terminal.write(StatusTable.text(status, width: Terminal.width, hasColours: Terminal.hasColours))
+                if let disk { Terminal.write(Array(disk.text.utf8)) }
             }
         }
     }

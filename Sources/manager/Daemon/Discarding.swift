@@ -11,8 +11,10 @@ import Projections
 /// baseline stands in for them. The next discarding to the same time or a later one takes the rest.
 struct Discarding: Sendable {
     let data: DataDirectory
-    /// Segments whose events all are before it go.
-    let before: LogTime
+    /// Segments whose events all are before it go; nil: those up to `upTo` alone.
+    var before: LogTime?
+    /// Segments that lie wholly at or before it go, too.
+    var upTo = LogPosition.zero
     /// Where they are moved to; nil: they are dropped.
     let archive: String?
 
@@ -24,15 +26,20 @@ struct Discarding: Sendable {
         var archive: String?
     }
 
-    /// Blocks for as long as it takes; the manager goes on meanwhile.
-    func run(_ processor: CommandProcessor, actor: String?) throws -> Done {
-        let limit = try data.journal.lastPosition(notAfter: LogTime(microseconds: before.microseconds - 1))
+    /// Blocks for as long as it takes; the manager goes on meanwhile. `sealing`: whether the active segment is sealed first.
+    func run(_ processor: CommandProcessor, sealing: Bool = true, actor: String?) throws -> Done {
+        var limit = upTo
+        if let before {
+            limit = max(limit, try data.journal.lastPosition(notAfter: LogTime(microseconds: before.microseconds - 1)))
+        }
         let target = archive.map { JournalArchive($0, on: data.fileSystem) }
         var failure: (any Error)?
         var baseline: String?
         let plan: DiscardPlan
         do throws(JournalError) {
-            plan = try processor.writer.discard(upTo: limit, archive: target) { plan throws(JournalError) in
+            plan = try processor.writer.discard(
+                upTo: limit, archive: target, sealing: sealing
+            ) { plan throws(JournalError) in
                 do { baseline = try prepare(plan, processor, actor) } catch {
                     failure = error
                     throw .refused("\(error)")
@@ -79,12 +86,12 @@ struct Discarding: Sendable {
         }
         segments.append(93)
         var members: [(key: String, json: [UInt8])] = [
-            ("discarded_before", text(before.description)),
             ("first_seq", number(plan.segments.first?.first.rawValue ?? 0)),
             ("last_seq", number(plan.last?.rawValue ?? 0)), ("events", number(UInt64(plan.events))),
             ("bytes", number(UInt64(plan.sizeBytes))), ("baseline", text(baseline)), ("baseline_sha256", text(sha256)),
             ("segments", segments),
         ]
+        if let before { members.insert(("discarded_before", text(before.description)), at: 0) }
         if let archive { members.append(("archive", text(archive))) }
         return .note(type: "compacted", members: members)
     }

@@ -21,7 +21,10 @@ final class ManagerDaemon: Sendable {
         var poisonAfter = 5
         /// Nil: no backups.
         var backupEvery: Duration? = .seconds(600)
-        var keepBackups = 48
+        /// What the journal may take of the disk.
+        var budget = DiskBudget()
+        /// Which backups are kept.
+        var backups = BackupThinning()
         /// Whether a last event far in the future is taken as it is.
         var acceptsClock = true
         /// Who asked for the sweeps.
@@ -279,6 +282,7 @@ final class ManagerDaemon: Sendable {
         var backups = options.backupEvery.map {
             BackupSchedule(every: $0, now: ContinuousClock.now, seals: 0)
         }
+        var budget = BudgetWatch(options.budget, options.data, processor)
         while !stopped() {
             // A cancelled sleep is a stop that was asked for.
             let before = ContinuousClock.now
@@ -298,6 +302,7 @@ final class ManagerDaemon: Sendable {
                 await saveState()
             }
             if backups?.take(now: now, seals: processor.writer.sealedSegments) == true { await backUp() }
+            if let problem = await budget.look(now) { logger.warning("\(problem)") }
             if exitWhenDone, processor.read({ $0.isDone }).answer { return }
         }
     }
@@ -318,15 +323,20 @@ final class ManagerDaemon: Sendable {
     }
 
     private func backUp() async {
-        let backups = Backups(options.data, keep: options.keepBackups)
+        let backups = Backups(options.data, thinning: options.backups)
         let outcome = await onThread(named: "backup") { [processor] in
             Result {
                 let state = processor.snapshot
                 processor.writer.waitUntilDurable(state.position)
                 if processor.results.isWritten(upTo: state.position) { try backups.write(state) }
+                try backups.thin()
+                return try backups.verifyOne()
             }
         }
-        if case .failure(let error) = outcome { logger.warning("no backup was written: \(error)") }
+        switch outcome {
+        case .failure(let error): logger.warning("no backup was written: \(error)")
+        case .success(let problem): if let problem { logger.warning("\(problem)") }
+        }
     }
 
     /// The clean stop: ports closed, `stopped` written, the state saved at exactly that event.
@@ -355,8 +365,9 @@ final class ManagerDaemon: Sendable {
                     // The state is saved: a backup that fails is no reason to stop uncleanly.
                     do {
                         if options.backupEvery != nil {
-                            try Backups(options.data, keep: options.keepBackups).write(
-                                processor.snapshot, paced: false)
+                            let backups = Backups(options.data, thinning: options.backups)
+                            try backups.write(processor.snapshot, paced: false)
+                            try backups.thin()
                         }
                     } catch { logger.warning("no backup was written: \(error)") }
                     StartReport.say("Saved state: \(processor.snapshot.taskCount) tasks")

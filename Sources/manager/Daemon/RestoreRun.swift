@@ -47,7 +47,8 @@ struct RestoreRun {
     private func restore(_ source: RestoreSource, _ offline: OfflineManager, actor: String) throws -> Report {
         let processor = offline.processor
         let wanted = try source.wanted(data)
-        let completed = readRows(processor)
+        // Rows that stand in result files are read and noted before tasks are opened again.
+        let completed = OfflineRows.read(data, processor, patterns: results, warn: warn)
         let backup = try backUp(processor)
         var events: [[Event]] = []
         let before = processor.snapshot
@@ -55,25 +56,12 @@ struct RestoreRun {
         report.completedByRows = completed
         report.backupBefore = backup
         let note = Self.note(report, wanted)
-        if !events.isEmpty { write([[note]] + events, processor, actor, &report) }
+        if !events.isEmpty {
+            let written = BoundedCommands.write([[note]] + events, to: processor, actor: actor)
+            (report.commands, report.events) = (written.commands, written.events)
+        }
         report.backupAfter = try backUp(processor)
         return report
-    }
-
-    /// Rows that stand in result files are read and noted before tasks are opened again.
-    private func readRows(_ processor: CommandProcessor) -> Int {
-        let known = processor.snapshot.filesReadNames.map { GlobPattern.literal($0) }
-        let reconciler = CSVReconciler(
-            data, processor, patterns: known + results, every: .seconds(3600), warn: warn)
-        let completed = reconciler.scan()
-        reconciler.close()
-        let position = processor.core.withLock { core in
-            let reads = core.unrecordedReads.sorted { $0.key < $1.key }.map { Event.csvRead($0.value) }
-            core.unrecordedReads = [:]
-            return processor.append(reads, actor: "csv", &core, false)
-        }
-        processor.writer.waitUntilDurable(position)
-        return completed
     }
 
     /// No older one is removed: the one that is restored must still be there if this has to be run again.
@@ -84,31 +72,8 @@ struct RestoreRun {
                 "result rows are owed and cannot be written now (see above), so no backup can be: make room, or give the "
                     + "result files back, and restore again", status: 1)
         }
-        try Backups(data, keep: .max).write(state, paced: false)
+        try Backups(data, thinning: BackupThinning()).write(state, paced: false)
         return try BackupFile.all(data).last { $0.position == state.position }?.name
-    }
-
-    /// One command after the other, each durable before the next; a task's events may be divided.
-    private func write(_ tasks: [[Event]], _ processor: CommandProcessor, _ actor: String, _ report: inout Report) {
-        var command: [Event] = []
-        var bytes = 0
-        var encoded: [UInt8] = []
-        func commit() {
-            let position = processor.core.withLock { processor.commit(command, actor: actor, &$0) }
-            processor.writer.waitUntilDurable(position)
-            report.commands += 1
-            report.events += command.count
-            command.removeAll(keepingCapacity: true)
-            bytes = 0
-        }
-        for event in tasks.joined() {
-            encoded.removeAll(keepingCapacity: true)
-            event.encode(actor: actor, to: &encoded)
-            if command.count == Bounds.commandEvents || bytes + encoded.count > Bounds.commandBytes { commit() }
-            command.append(event)
-            bytes += encoded.count
-        }
-        if !command.isEmpty { commit() }
     }
 
     private static func report(

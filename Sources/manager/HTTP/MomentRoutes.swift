@@ -26,7 +26,12 @@ struct MomentRoutes: Sendable {
         let address = asked.loaded.workerAddress
         if let live = asked.live {
             let now = asked.moment.clock(live.time)
-            return JSONAnswer.json(StatusJSON.bytes(StatusSummary(live), now: now, workerAddress: address))
+            let isNow = asked.moment == .now
+            let data = asked.loaded.data
+            let disk =
+                isNow ? try await onThread(named: "disk") { Result { try DiskUse(data, last: live.time) } }.get() : nil
+            return JSONAnswer.json(
+                StatusJSON.bytes(StatusSummary(live), now: now, workerAddress: address, disk: disk))
         }
         let status = try await asked.read("status") { reader, moment throws(JournalError) in
             try reader.status(at: moment).summary

@@ -3,8 +3,10 @@ import Projections
 
 /// The JSON of `status` and `workers`, the same from the verb and over HTTP.
 enum StatusJSON {
-    /// `{"total",…,"progress","seq","time","rate_per_s","eta_s","phases":{…}}`.
-    static func bytes(_ status: StatusSummary, now: LogTime, workerAddress: String? = nil) -> [UInt8] {
+    /// `{"total",…,"progress","seq","time","rate_per_s","eta_s","phases":{…}}`; `disk`: of now alone.
+    static func bytes(_ status: StatusSummary, now: LogTime, workerAddress: String? = nil, disk: DiskUse? = nil)
+        -> [UInt8]
+    {
         var out: [UInt8] = [123]
         appendCounts(status.counts, &out)
         out.append(contentsOf: ",\"progress\":".utf8)
@@ -34,6 +36,7 @@ enum StatusJSON {
             out.append(contentsOf: ",\"worker_address\":".utf8)
             appendJSONString(workerAddress, to: &out)
         }
+        if let disk { out += Array(",\"disk\":".utf8) + disk.json }
         out.append(125)
         return out
     }

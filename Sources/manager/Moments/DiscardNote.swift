@@ -4,6 +4,7 @@ import Projections
 /// What the journal tells of history that was discarded.
 enum DiscardNote {
     /// The discarded history, with the time of its last event and the day on which it went, as far as they can be read.
+    /// Throws `.damage` where the baseline that stands in for it is damaged.
     static func history(_ data: DataDirectory) throws(JournalError) -> DiscardedHistory {
         let begins = try data.journal.historyBegins()
         let baselines: [LogPosition]
@@ -11,7 +12,11 @@ enum DiscardNote {
         // One that ended half way has left segments before the baseline.
         let position = baselines.first { $0 >= begins.previous } ?? begins.previous
         var history = DiscardedHistory(position: position)
-        history.time = try Baseline.read(position, in: data.journal)?.time
+        guard let state = try Baseline.read(position, in: data.journal) else {
+            try Baseline.requireReach(of: .zero, in: data.journal)
+            return history
+        }
+        history.time = state.time
         try LogReader(data.journal, from: position.next, prefetching: true).forEach { line throws(JournalError) in
             guard isNote(line, of: position) else { return true }
             history.discardedAt = line.time
