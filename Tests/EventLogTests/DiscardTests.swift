@@ -31,7 +31,7 @@ struct DiscardTests {
             }
             try store.append(lines, last: last)
         }
-        store.hashAppended()
+        store.settle()
         store.close()
         return directory
     }

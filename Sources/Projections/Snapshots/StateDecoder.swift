@@ -104,7 +104,7 @@ public enum StateDecoder {
             let reading = StateReading()
             do throws(JSONError) {
                 try reading.read(buffer)
-                if reading.more.version != StateEncoder.foldVersion {
+                if !StateEncoder.readableVersions.contains(reading.more.version) {
                     problem = .otherFold(reading.more.version)
                 } else {
                     state = try reading.build()

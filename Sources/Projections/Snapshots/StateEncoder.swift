@@ -13,8 +13,13 @@ public struct StateEncoder {
     private var isInner = false
     private var stateHash = ""
 
-    /// The version of `more`: raised when the fold keeps something new, so that older snapshots are not used.
+    /// The version of `more`: raised when the fold keeps something new.
     static let foldVersion: Int64 = 4
+
+    /// The versions whose states can be gone on from: what was added since is kept of events alone that the programs of
+    /// that time never wrote (4: `claim_key`), so that the same events give the same state. A new version that keeps more of
+    /// older events needs a way to read the older states: baselines stand for events that are gone.
+    static let readableVersions: ClosedRange<Int64> = 3...4
 
     /// Tasks that one core writes at a time.
     private static let blockTasks = 512

@@ -154,9 +154,6 @@ struct Startup {
     private func replay(
         from base: ManagerState, upTo last: LogPosition, _ results: ResultWriter
     ) throws(StartFailure) -> (ManagerState, GapFold.Unsettled) {
-        do throws(JournalError) { try Baseline.requireReach(of: base.position, in: data.journal) } catch {
-            throw StartFailure(error)
-        }
         var fold = GapFold(base)
         var owed: [(task: String, attempt: UInt32, result: [UInt8], position: LogPosition)] = []
         var owedBytes = 0

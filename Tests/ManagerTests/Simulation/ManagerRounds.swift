@@ -156,7 +156,7 @@ struct ManagerRounds {
                 let state = processor.snapshot
                 processor.writer.waitUntilDurable(state.position)
                 if processor.writer.durable >= state.position, processor.results.isWritten(upTo: state.position) {
-                    try Backups(parts.data, keep: 2).write(state, paced: false)
+                    try Backups(parts.data, thinning: BackupThinning(most: 2)).write(state, paced: false)
                 }
             case 9: _ = try parts.store.archiveNow()
             case 10:
@@ -226,7 +226,7 @@ struct ManagerRounds {
         guard processor.results.isWritten(upTo: processor.snapshot.position) else { return }
         do {
             _ = try parts.snapshots.write(paced: false)
-            try Backups(parts.data, keep: 2).write(processor.snapshot, paced: false)
+            try Backups(parts.data, thinning: BackupThinning(most: 2)).write(processor.snapshot, paced: false)
         } catch { return }  // the journal has everything
         processor.writer.close()
         parts.lock.release()
