@@ -68,6 +68,9 @@ final class SnapshotService: Sendable {
 
     /// Writes a state's file whole: temporary name, sync, rename, sync of the directory.
     static func write(_ state: ManagerState, to data: DataDirectory, paced: Bool) throws(FileError) {
+        // Without an event there is nothing to save: the journal's first segment has no name yet, and a state file beside
+        // no journal would be taken for one whose journal is lost.
+        guard state.position > .zero else { return }
         var file = try AtomicFile(data.stateFile, on: data.fileSystem, pause: paced ? { pausePacedWriting() } : nil)
         do {
             try StateEncoder.write(state) { try file.append($0) }
