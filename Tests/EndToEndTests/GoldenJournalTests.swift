@@ -33,7 +33,7 @@ struct GoldenJournalTests {
     @Test("an unknown type that is no note is an error that names it")
     func unknownType() throws {
         let replayed = try VerbRun(["replay", "--data-dir", folder("unknown_type")])
-        #expect(replayed.status != 0)
+        #expect(replayed.status == 1)
         #expect(replayed.output.isEmpty)
         #expect(replayed.errors.contains("'teleported'"))
     }

@@ -50,15 +50,21 @@ import Testing
             })
         #expect(worker.end(by: SIGTERM) == 0)
         #expect(manager.stop() == 0)
-        #expect(try runs().sorted() == (0..<Self.tasks).map { "t\($0).1" }.sorted())
+        let ran = try runs()
+        #expect(
+            ran.compactMap { $0.split(separator: ".").first.map(String.init) }.sorted()
+                == (0..<Self.tasks).map { "t\($0)" }.sorted())
         func count(_ type: String) throws -> Int {
             let tail = try VerbRun(["tail", "--from", "1", "--type", type, "--json", "--data-dir", data])
             return tail.output.split(separator: "\n").count
         }
-        #expect(try count("assigned") == Self.tasks)
         #expect(try count("completed") == Self.tasks)
-        let counts = try ["requeued", "failed", "started"].map(count)
-        #expect(counts == [0, 0, 4])
+        #expect(try ["failed", "started"].map(count) == [0, 4])
+        // An assignment whose answer died with the manager began nowhere: it alone may be taken back.
+        let again = ran.count { !$0.hasSuffix(".1") }
+        #expect(try count("requeued") == again)
+        #expect(try count("assigned") == Self.tasks + again)
+        if signal == SIGTERM { #expect(again == 0) }
         let rows = String(
             decoding: try readWholeFile(data + "/final_results.csv", on: LocalFileSystem()), as: UTF8.self
         )

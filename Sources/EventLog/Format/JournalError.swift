@@ -6,6 +6,8 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
     case damage(JournalDamage)
     /// A segment in a format that this program does not know.
     case newerFormat(found: UInt64, supported: UInt64, file: String)
+    /// An event that was written so and that this program cannot fold: of a type that it does not know, say.
+    case unfoldable(position: LogPosition, problem: String)
     /// Another process holds the journal; the holder's line from `journal/lock`.
     case locked(path: String, holder: String)
     /// A snapshot stands at a position that the journal does not reach.
@@ -29,6 +31,7 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
                 + "or the file belongs to another journal. Put the missing journal files back, or use another --data-dir, "
                 + "or move \(path) away to go on from the journal alone; 'manager reset' sets everything aside and "
                 + "starts fresh"
+        case .unfoldable(let position, let problem): "seq \(position): \(problem)"
         case .discarded(let history): history.description
         case .refused(let sentence): sentence
         }

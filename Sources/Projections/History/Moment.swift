@@ -52,12 +52,7 @@ public enum Replay {
         let reader = LogReader(journal, from: base.position.next, prefetching: true)
         let end = try reader.forEach { line throws(JournalError) in
             guard moment.includes(line) else { return false }
-            do throws(EventError) { try state.apply(line) } catch {
-                throw .damage(
-                    JournalDamage(
-                        kind: .header, file: SegmentName(first: line.position).text, position: line.position,
-                        detail: error.problem))
-            }
+            do throws(EventError) { try state.apply(line) } catch { throw unfoldable(line, error) }
             return true
         }
         let isBeyond =

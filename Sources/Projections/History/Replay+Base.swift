@@ -46,11 +46,8 @@ extension Replay {
         public var unread: UnreadTail?
     }
 
-    /// An event that this program can not fold, as a damage.
+    /// An event that this program cannot fold, as an error of the journal.
     public static func unfoldable(_ line: LogLine, _ error: EventError) -> JournalError {
-        .damage(
-            JournalDamage(
-                kind: .header, file: SegmentName(first: line.position).text, position: line.position,
-                detail: error.problem))
+        .unfoldable(position: line.position, problem: error.problem)
     }
 }

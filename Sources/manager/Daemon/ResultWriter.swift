@@ -191,6 +191,11 @@ final class ResultWriter: Sendable {
                 "the last row of \(row.path), at byte \(row.offset), had no line end: it was ended so that results could "
                     + "follow, and completes nothing; check it")
         }
+        for path in outcome.holes {
+            report(
+                "\(path) had rows with zero bytes, which a write leaves that a power loss cut: they were taken out; the rows "
+                    + "that they stood for are written anew from the journal")
+        }
         if !outcome.ended.isEmpty { ended.withLock { $0 += outcome.ended } }
     }
 

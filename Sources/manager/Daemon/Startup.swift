@@ -20,7 +20,7 @@ struct StartFailure: Error, CustomStringConvertible {
         exitStatus =
             switch error {
             case .damage, .snapshotBeyondEnd: 2
-            case .file, .newerFormat, .locked, .discarded, .refused: 1
+            case .file, .newerFormat, .unfoldable, .locked, .discarded, .refused: 1
             }
         if case .file(let failure) = error { isDiskFull = failure.isDiskFull }
     }

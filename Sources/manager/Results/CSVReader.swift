@@ -24,6 +24,10 @@ struct CSVRow: Equatable, Sendable {
     /// Where the row ends in the file, in bytes, behind its line end.
     var endOffset: Int64 { offset + Int64(raw.count) }
 
+    /// True where a zero byte stands in the row: no program writes one into a CSV, but a write that lost blocks in a power loss
+    /// leaves zeros in their place.
+    var hasHole: Bool { raw.contains(0) }
+
     /// True for a line with nothing on it.
     var isBlank: Bool { fields.count == 1 && fields[0].range.isEmpty && !fields[0].isQuoted }
 

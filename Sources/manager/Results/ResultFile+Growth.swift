@@ -31,9 +31,12 @@ extension ResultFile {
             if let old = view.header, old.lineEnd != nil {
                 var reader = CSVFileReader(view.file, from: old.sizeBytes, to: view.sizeBytes)
                 while let row = try reader.next() {
+                    if hasHoles, row.hasHole { continue }
                     try add(row.padded(by: encoder.columns.names.count - oldCount, lineEnd: lineEnd))
                 }
-                if let tail = view.tail, !isBeginning(tail, of: rows, oldColumns: old.columns) {
+                if let tail = view.tail, !(hasHoles && tail.hasHole),
+                    !isBeginning(tail, of: rows, oldColumns: old.columns)
+                {
                     let offset = size
                     try add(tail.padded(by: encoder.columns.names.count - oldCount, lineEnd: lineEnd))
                     ended = EndedRow(path: path, offset: offset, endOffset: size)
@@ -58,6 +61,7 @@ extension ResultFile {
                 new.abandon()
                 return false
             }
+            isNameUnsynced = true
             try fileSystem.rename(new.temporaryPath, to: path)
         } catch {
             new.abandon()
@@ -77,6 +81,8 @@ extension ResultFile {
         try syncDirectory()
         known = Known(identity: identity, header: header, end: size)
         needsRewrite = false
+        if hasHoles { outcome.holes.append(path) }
+        hasHoles = false
         if let ended { outcome.ended.append(ended) }
         // Our rows are durable, so an error from here on is no error of theirs: a scan carries over what is missing.
         do throws(FileError) {

@@ -38,7 +38,7 @@ extension ResultFile {
         return last == [CSVText.newline]
     }
 
-    private func scan(
+    private mutating func scan(
         _ file: any File, _ identity: FileIdentity, _ size: Int64, from known: Known?, wanted: Set<ResultRowID>
     ) throws(FileError) -> View {
         var reader = CSVFileReader(file, from: known?.end ?? 0, to: size)
@@ -53,10 +53,17 @@ extension ResultFile {
             }
         }
         var present: Set<ResultRowID> = []
+        // After a crash, what we had not synced may have holes. A file of zeros in its header is another kind of text.
+        let looksForHoles = known == nil && header?.raw.contains(0) == false
         while let row = try reader.next() {
+            if looksForHoles, row.hasHole {
+                (hasHoles, needsRewrite) = (true, true)
+                continue
+            }
             guard !wanted.isEmpty, let columns = header?.columns, let id = ResultRowID(row, columns) else { continue }
             if wanted.contains(id) { present.insert(id) }
         }
+        if looksForHoles, reader.tail?.hasHole == true { (hasHoles, needsRewrite) = (true, true) }
         return View(
             file: file, identity: identity, sizeBytes: reader.endOffset, header: header, tail: reader.tail,
             present: present)

@@ -154,7 +154,7 @@ private struct CarriedRows {
         }
         var candidates: [CSVRow] = []
         while let row = oldRow {
-            candidates.append(row)
+            if !row.hasHole { candidates.append(row) }
             end = row.endOffset
             oldRow = try old.next()
         }

@@ -56,6 +56,10 @@ struct ResultFile: Sendable {
     var mayStand: Set<ResultRowID> = []
     /// A sync failed: the kernel may have dropped bytes that it still shows. Only writing them anew helps.
     var needsRewrite = false
+    /// Rows with holes were found: what a write left that lost blocks in a power loss. They go when the file is written anew.
+    var hasHoles = false
+    /// The file was made or renamed, and its directory not synced since: its name may go with the power.
+    var isNameUnsynced = false
     /// Files that this one replaced, oldest first.
     var previous: [PreviousFile] = []
     var hasRecovered = false
@@ -163,7 +167,7 @@ struct ResultFile: Sendable {
         }
         try sync(view.file)
         // Whoever made the file may not have synced its name.
-        if known == nil { try syncDirectory() }
+        if known == nil || isNameUnsynced { try syncDirectory() }
         known = Known(identity: view.identity, header: header, end: offset + Int64(text.count))
         if let ended { outcome.ended.append(ended) }
         return true
@@ -194,6 +198,7 @@ struct ResultFile: Sendable {
             needsRewrite = true
             throw error
         }
+        isNameUnsynced = false
     }
 
     /// A new file: (1) header and rows under `NAME.tmp`, synced; (2) a link gives it the name, so that a file that
@@ -221,6 +226,7 @@ struct ResultFile: Sendable {
                 throw FileError(operation: "look at", path: new.temporaryPath, errno: ResultFileErrno.notFound)
             }
             identity = metadata.identity
+            isNameUnsynced = true
             try linkOrRename(new.temporaryPath)
         } catch {
             new.abandon()

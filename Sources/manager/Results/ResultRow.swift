@@ -84,6 +84,8 @@ struct ResultOutcome: Sendable {
     var errors: [ResultFilesError] = []
     /// Rows of others without a newline that were ended so that ours could follow.
     var ended: [EndedRow] = []
+    /// Files that rows were taken out of which a power loss had left with holes.
+    var holes: [String] = []
     /// How many rows were carried over from files that a grown header replaced.
     var carriedOver = 0
 
