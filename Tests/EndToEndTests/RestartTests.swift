@@ -23,7 +23,7 @@ import Testing
     }
 
     @Test(arguments: [SIGTERM, SIGKILL])
-    func `no attempt is lost and none is run twice, whether it was stopped or killed`(signal: Int32) throws {
+    func `no program is lost and none is run twice, whether it was stopped or killed`(signal: Int32) throws {
         var manager = try RunningManager(data)
         let port = manager.workers
         let tasks = (0..<Self.tasks).map { #"{"task_id":"t\#($0)","phase":"p","config":{}}"# }
@@ -60,11 +60,10 @@ import Testing
         }
         #expect(try count("completed") == Self.tasks)
         #expect(try ["failed", "started"].map(count) == [0, 4])
-        // An assignment whose answer died with the manager began nowhere: it alone may be taken back.
+        // An assignment whose answer did not reach the worker any more began nowhere: it alone may be taken back.
         let again = ran.count { !$0.hasSuffix(".1") }
         #expect(try count("requeued") == again)
         #expect(try count("assigned") == Self.tasks + again)
-        if signal == SIGTERM { #expect(again == 0) }
         let rows = String(
             decoding: try readWholeFile(data + "/final_results.csv", on: LocalFileSystem()), as: UTF8.self
         )
