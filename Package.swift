@@ -14,6 +14,8 @@ let package = Package(
         .executable(name: "manager", targets: ["manager"]),
         .library(name: "EventLog", targets: ["EventLog"]),
         .library(name: "Projections", targets: ["Projections"]),
+        // For tests: it ends the real binary at a call of their choice.
+        .library(name: "KillAtCall", type: .dynamic, targets: ["KillAtCall"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -89,6 +91,7 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: strict
         ),
+        .target(name: "KillAtCall", path: "Tests/KillAtCall", linkerSettings: [.linkedLibrary("dl")]),
         .testTarget(
             name: "EventLogTests", dependencies: ["EventLog", "CScan", "CZlib", "TestSupport"], swiftSettings: strict),
         .testTarget(

@@ -120,6 +120,43 @@ struct DiscardVerbTests {
         #expect(none.status == 0 && none.output.contains("Nothing was discarded"), "\(none.output)\(none.errors)")
     }
 
+    @Test("checkpoints of what was discarded go; those of what stays are not written anew")
+    func checkpoints() throws {
+        let checkpoints = data + "/checkpoints"
+        func indexes() throws -> [Int] {
+            try DataFiles.names(checkpoints, prefix: "").filter { $0.hasSuffix(".index") }
+                .compactMap { Int($0.dropLast(6)) }.sorted()
+        }
+        func file(_ seq: Int) throws -> UInt64? {
+            try LocalFileSystem().metadata(checkpoints + "/\(seq).index")?.identity.inode
+        }
+        let manager = try RunningManager(data, ["--segment-bytes", "2000"])
+        var middle: LogTime?
+        for part in 0..<6 {
+            try work(manager, (part * 10)..<(part * 10 + 10))
+            let count = part + 1
+            #expect(try eventuallyBlocking { try indexes().count >= count })
+            if part == 2 { middle = LogTime.now() }
+        }
+        #expect(manager.stop() == 0)
+        let before = try indexes()
+        let newest = try #require(before.last)
+        let inode = try #require(try file(newest))
+        #expect(try verb("compact", "--discard-before", "\(try #require(middle))").status == 0)
+        let first = try #require(
+            try DataFiles.names(data + "/journal", prefix: "0").compactMap { Int($0.prefix(20)) }.min())
+        #expect(first > 1)
+        let again = try RunningManager(data, ["--segment-bytes", "2000"])
+        #expect(try eventuallyBlocking { try indexes().first.map { $0 >= first } ?? false })
+        try work(again, 60..<80)
+        #expect(try eventuallyBlocking { try indexes().last.map { $0 > newest } ?? false })
+        #expect(try file(newest) == inode)
+        #expect(try indexes().filter { $0 <= newest } == before.filter { $0 >= first })
+        let story = try verb("history", "t50", "--json").output
+        #expect(story.split(separator: "\n").count == 3, "\(story)")
+        #expect(again.stop() == 0)
+    }
+
     @Test("ended by kill -9 at any time, the journal is sound, and a second time finishes it")
     func killed() throws {
         let manager = try RunningManager(data, ["--segment-bytes", "2000"])

@@ -117,6 +117,10 @@ struct DiscardTests {
                 }
                 let words = "call \(failing), \(extent)"
                 try expectSound(path, words)
+                if let archive {
+                    let moved = try Verifier(JournalDirectory(archive + "/journal", on: disk)).run()
+                    #expect(moved.damage.isEmpty, "\(words): the archive has \(moved.damage)")
+                }
                 // As the next start does.
                 let store = LocalJournalStore(JournalDirectory(path, on: disk), segmentBytes: 1000)
                 #expect(try store.open(RecoveryHints()).last == LogPosition(20))
@@ -163,7 +167,8 @@ struct DiscardTests {
     func archives() throws {
         let path = try template().path
         let archive = scratch.path + "/archive"
-        try FileManager.default.copyItem(atPath: path, toPath: scratch.path + "/other/journal", creating: true)
+        var other = RandomJournal(seed: 1)
+        try other.write(events: 30, to: scratch.path + "/other", segmentBytes: 1000)
         let refused = #expect(throws: JournalError.self) {
             _ = try discard(path, upTo: 8, archive: scratch.path + "/other")
         }
@@ -174,14 +179,5 @@ struct DiscardTests {
         let hole = #expect(throws: JournalError.self) { _ = try discard(path, upTo: 12, archive: archive) }
         #expect(hole?.description.contains("ends at seq 4") == true, "\(hole?.description ?? "")")
         #expect(try positions(JournalDirectory(path, on: disk)).first == 9)
-    }
-}
-
-extension FileManager {
-    fileprivate func copyItem(atPath path: String, toPath target: String, creating: Bool) throws {
-        try createDirectory(
-            atPath: String(target.prefix(upTo: target.lastIndex(of: "/") ?? target.endIndex)),
-            withIntermediateDirectories: creating)
-        try copyItem(atPath: path, toPath: target)
     }
 }

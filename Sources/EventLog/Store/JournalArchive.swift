@@ -10,30 +10,46 @@ public struct JournalArchive: Sendable {
     /// The path of its journal.
     public var journalPath: String { directory.path }
 
-    /// Makes it ready to take segments that go: copies the journal's baselines. Throws where it holds another journal, or
-    /// would have a hole.
-    func prepare(_ plan: DiscardPlan, from journal: JournalDirectory) throws(JournalError) {
-        guard let first = plan.segments.first else { return }
-        let names: [String]
-        do throws(FileError) { names = try journal.baselines().map { "baseline-\($0).json.gz" } } catch {
+    /// Throws where it holds another journal, or would have a hole. Nothing is written.
+    func check(_ plan: DiscardPlan, from journal: JournalDirectory) throws(JournalError) {
+        guard let first = plan.segments.first, let newest = try directory.segments().last else { return }
+        guard try isOf(journal, newest) else {
+            throw .refused(
+                "\(directory.path) holds another journal: name another --archive, or an empty directory. Nothing was "
+                    + "discarded")
+        }
+        let end = try last(in: newest)
+        guard end.next >= first.first else {
+            throw .refused(
+                "\(directory.path) ends at seq \(end), and what would be moved there begins at seq \(first.first): "
+                    + "name another --archive. Nothing was discarded")
+        }
+    }
+
+    /// Copies the baselines, when all segments before them have been taken.
+    func finish(from journal: JournalDirectory) throws(JournalError) {
+        for name in try baselines(of: journal) { try copy(name, from: journal) }
+    }
+
+    private func baselines(of journal: JournalDirectory) throws(JournalError) -> [String] {
+        do throws(FileError) { return try journal.baselines().map { "baseline-\($0).json.gz" } } catch {
             throw .file(error)
         }
-        if let newest = try directory.segments().last {
-            var isSame = false
-            for name in names where !isSame { isSame = try holds(name, of: journal) }
-            guard isSame else {
-                throw .refused(
-                    "\(directory.path) holds another journal: name another --archive, or an empty directory. Nothing was "
-                        + "discarded")
-            }
-            let end = try last(in: newest)
-            guard end.next >= first.first else {
-                throw .refused(
-                    "\(directory.path) ends at seq \(end), and what would be moved there begins at seq \(first.first): "
-                        + "name another --archive. Nothing was discarded")
-            }
-        }
-        for name in names { try copy(name, from: journal) }
+    }
+
+    /// Whether the segments here are of a journal: it has the same baseline, or the newest of these files, or its first
+    /// header follows one of them.
+    private func isOf(_ journal: JournalDirectory, _ newest: SegmentName) throws(JournalError) -> Bool {
+        for name in try baselines(of: journal) + [newest.text] where try holds(name, of: journal) { return true }
+        var walk = SegmentWalk()
+        guard let oldest = try journal.segments().first, let next = try journal.open(oldest) else { return false }
+        defer { next.close() }
+        guard let own = try directory.open(newest) else { return false }
+        defer { own.close() }
+        let chunks = try SegmentChunks(newest, file: own)
+        while let chunk = try chunks.next() { try walk.take(chunk, headerOnly: false) }
+        if let chunk = try SegmentChunks(oldest, file: next).next() { try walk.take(chunk, headerOnly: true) }
+        return walk.isNewestNamed
     }
 
     private func last(in name: SegmentName) throws(JournalError) -> LogPosition {
@@ -48,7 +64,9 @@ public struct JournalArchive: Sendable {
     private func holds(_ name: String, of journal: JournalDirectory) throws(JournalError) -> Bool {
         do throws(FileError) {
             let own = directory.path + "/" + name
-            guard try directory.fileSystem.metadata(own) != nil else { return false }
+            guard try directory.fileSystem.metadata(own) != nil,
+                try journal.fileSystem.metadata(journal.path + "/" + name) != nil
+            else { return false }
             return try readWholeFile(own, on: directory.fileSystem)
                 == readWholeFile(journal.path + "/" + name, on: journal.fileSystem)
         } catch { throw .file(error) }

@@ -29,12 +29,13 @@ public struct DiscardPlan: Sendable, Equatable {
 /// Discarding of history: whole segments, from the oldest on.
 ///
 /// Order of effects, and what the next start finds if the power goes between them:
-/// 1. What `prepare` does: the baseline is durable, then the event that tells of the discarding: all segments stand. The
-///    archive gets the baselines.
+/// 1. What `prepare` does: the baseline is durable, then the event that tells of the discarding: all segments stand.
 /// 2. Where a merged file also holds segments that stay, these in a file of their own under `.tmp`, synced, read back and
 ///    compared, renamed, the directory synced: both stand, the new one is a left-over, which the start removes.
 /// 3. Each file, oldest first: where there is an archive, its copy there, durable; then the file removed, the directory
 ///    synced: some of the oldest segments are gone, and the baseline stands in for them. The next discarding goes on.
+/// 4. The archive gets the baselines: last, since a baseline beyond a journal's end says that events are missing. Without
+///    them it is whole all the same.
 extension LocalJournalStore {
     /// The most segments that go at once: the event that names them is one line.
     static let mostDiscarded = 20_000
@@ -49,7 +50,7 @@ extension LocalJournalStore {
             let plan = try discardPlan(upTo: limit)
             guard let last = plan.last else { return plan }
             try prepare(plan)
-            try archive?.prepare(plan, from: directory)
+            try archive?.check(plan, from: directory)
             for name in plan.files {
                 try goOn()
                 if try reaches(beyond: last, name) { try split(name, from: last.next) }
@@ -59,6 +60,7 @@ extension LocalJournalStore {
                     try fileSystem.syncDirectory(directory.path)
                 } catch { throw .file(error) }
             }
+            try archive?.finish(from: directory)
             return plan
         }
     }
@@ -159,60 +161,5 @@ extension LocalJournalStore {
             }
             return nil
         }
-    }
-}
-
-/// Walks over sealed segments: their hashes, and whether each header names the one before.
-private struct SegmentWalk {
-    /// Segments that a header follows, oldest first.
-    private(set) var followed: [DiscardedSegment] = []
-    /// What the headers behind them say.
-    private var stated: [String] = []
-    private var current: DiscardedSegment?
-    private var hash = SHA256()
-
-    /// The last event of the newest segment that is over.
-    var lastSealed: LogPosition? { followed.last?.last }
-
-    /// Whether the header behind a segment names its hash.
-    func isFollowed(_ segment: DiscardedSegment) -> Bool {
-        followed.firstIndex(of: segment).map { stated[$0] == segment.sha256 } ?? false
-    }
-
-    mutating func take(_ chunk: LineChunk, headerOnly: Bool) throws(JournalError) {
-        var failure: JournalError?
-        chunk.bytes.withUnsafeBufferPointer { bytes in
-            var at = 0
-            while at < bytes.count, failure == nil, let end = bytes[at...].firstIndex(of: 10) {
-                let line = UnsafeBufferPointer(rebasing: bytes[at..<end])
-                let whole = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[at...end]))
-                if let header = SegmentHeader(line) {
-                    enter(header)
-                    if headerOnly { return }
-                } else if let position = LogLine(line)?.position ?? GapLine(line)?.last {
-                    current?.last = position
-                } else {
-                    failure = .damage(
-                        JournalDamage(
-                            kind: .bitRot, file: chunk.file.text, byte: chunk.offset + Int64(at),
-                            position: current?.last.next ?? .zero,
-                            detail: "the line's checksum is wrong, so nothing is discarded"))
-                }
-                hash.update(bufferPointer: whole)
-                at = end + 1
-            }
-        }
-        if let failure { throw failure }
-    }
-
-    private mutating func enter(_ header: SegmentHeader) {
-        if var over = current {
-            over.sha256 = hexString(hash.finalize())
-            followed.append(over)
-            stated.append(header.previousSHA256)
-        }
-        current = DiscardedSegment(
-            segment: header.segment, first: header.first, last: header.first.previous, sha256: "")
-        hash = SHA256()
     }
 }

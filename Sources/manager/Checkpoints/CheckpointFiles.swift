@@ -44,10 +44,15 @@ struct CheckpointFiles: Sendable {
     }
 
     /// Removes all that end at or behind an event. They can be made again.
-    func remove(from position: LogPosition) throws(FileError) {
+    func remove(from position: LogPosition) throws(FileError) { try remove(where: { $0 >= position }) }
+
+    /// Removes all that end before an event.
+    func remove(before position: LogPosition) throws(FileError) { try remove(where: { $0 < position }) }
+
+    private func remove(where isDue: (LogPosition) -> Bool) throws(FileError) {
         let paths =
-            indexes.filter { $0 >= position }.map { Self.indexPath($0, data) }
-            + states.filter { $0 >= position }.map { Self.statePath($0, data) }
+            indexes.filter(isDue).map { Self.indexPath($0, data) }
+            + states.filter(isDue).map { Self.statePath($0, data) }
         guard !paths.isEmpty else { return }
         for path in paths { try data.fileSystem.remove(path) }
         try data.fileSystem.syncDirectory(data.checkpoints)

@@ -23,6 +23,8 @@ struct CheckpointWriter {
     private let data: DataDirectory
     private let segmentBytes: Int64
     private let isInterrupted: StateArchive.Interruption
+    /// The journal's first event: 1, unless history was discarded.
+    private var first = LogPosition(1)
     /// Up to where the journal is covered, from its first event on.
     private(set) var covered = LogPosition.zero
     /// The bytes of the lines up to there.
@@ -45,14 +47,15 @@ struct CheckpointWriter {
 
     /// Looks at what stands, and removes what is damaged or not of this journal. Blocks.
     mutating func begin() throws {
-        let first = try data.journal.segments().first?.first ?? LogPosition(1)
+        try followDiscarding()
         let files = try CheckpointFiles(data)
         covered = first.previous
         (coveredBytes, bytesSinceState, stateFileBytes) = (0, 0, 0)
         let lines = LogPicker(data.journal)
         for position in files.indexes {
             if isInterrupted() { return }
-            guard let index = files.index(position), index.first == covered.next,
+            // Of an index that reaches back into discarded history the rest is as good as ever.
+            guard let index = files.index(position), index.first == covered.next || (index.first...index.last) ~= first,
                 try lines.events(at: [index.last], { $0.crc }) == [index.lastCRC],
                 !index.hasState || files.states.contains(position)
             else { break }
@@ -66,6 +69,7 @@ struct CheckpointWriter {
 
     /// Covers what has been sealed since. `live`: the state as it is, all of it durable. Blocks for as long as it takes.
     mutating func catchUp(live: () -> ManagerState) throws {
+        try followDiscarding()
         guard let sealed = try sealed() else { return }
         let stretch = stretchBytes
         // Half: how well gzip did is a guess.
@@ -75,6 +79,13 @@ struct CheckpointWriter {
         } else {
             try cover(live())
         }
+    }
+
+    /// What ends in history that was discarded meanwhile is of no use to anybody.
+    private mutating func followDiscarding() throws {
+        first = try data.journal.segments().first?.first ?? LogPosition(1)
+        covered = max(covered, first.previous)
+        try CheckpointFiles(data).remove(before: first)
     }
 
     private var stretchBytes: Int64 {

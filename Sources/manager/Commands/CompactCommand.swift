@@ -134,9 +134,10 @@ struct CompactCommand: AsyncParsableCommand {
         let before = numbers["bytes_before"] ?? 0
         let after = numbers["bytes_after"] ?? 0
         let share = before == 0 ? "100.0" : ManagerState.oneDecimal(Double(after) / Double(before) * 100)
+        func files(_ key: String) -> String { numbers[key] == 1 ? "1 file" : "\(numbers[key] ?? 0) files" }
         return text(discarded, texts)
-            + "Compacted: \(numbers["segments_before"] ?? 0) files with \(before) bytes became "
-            + "\(numbers["segments_after"] ?? 0) files with \(after) bytes (\(share)%); every line is kept\n"
+            + "Compacted: \(files("segments_before")) with \(before) bytes became "
+            + "\(files("segments_after")) with \(after) bytes (\(share)%); every line is kept\n"
     }
 
     private static func text(_ discarded: [String: Int64]?, _ texts: [String: String]) -> String {

@@ -6,8 +6,8 @@ import Projections
 ///
 /// Order of effects, and what the next start finds if the power goes between them: (1) the state file, every row up to it
 /// written: nothing else has changed; (2) the baseline, read back: a state beside a whole journal, used as any other;
-/// (3) the `compacted` event with the hashes of the baseline and of each segment that goes, durable: likewise; (4) the
-/// archive's baselines, then file after file, oldest first (`LocalJournalStore.discard`): some of the oldest are gone, the
+/// (3) the `compacted` event with the hashes of the baseline and of each segment that goes, durable: likewise; (4) file
+/// after file, oldest first, then the archive's baselines (`LocalJournalStore.discard`): some of the oldest are gone, the
 /// baseline stands in for them. The next discarding to the same time or a later one takes the rest.
 struct Discarding: Sendable {
     let data: DataDirectory
