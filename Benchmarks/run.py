@@ -3,12 +3,14 @@
 
 Run:  make bench                                  everything, a few minutes after the build
       make bench options="--record"               and append the result to Benchmarks/RESULTS.md
-      python3 Benchmarks/run.py [--only replay,past,steps,sync] [--runs 5] [--step-runs 3] [--seconds 3]
+      python3 Benchmarks/run.py [--only replay,past,custody,steps,sync] [--runs 5] [--step-runs 3] [--seconds 3]
                                 [--events 2000000] [--work-dir .build/bench] [--skip-build | --manager PATH | --no-manager]
                                 [--record]
 
   replay  a sealed journal folded into the full state, against `gzip -dc | wc -c` and one core of zlib
   past    any moment of a long journal, with the checkpoints that a manager has written, against a full replay
+  custody what such a journal takes on the disk as it grows, and how long copying, starting, exporting, restoring and
+          discarding take, against `cp -r` of the directory
   steps   durable steps of the workers' protocol at 1, 16 and 64 connections, against an ideal append server
   sync    one step at 1 connection, against one fdatasync of an append of the same size
 
@@ -47,6 +49,7 @@ PROGRAMS = {
     "ideal_server": ["g++", "-std=c++17", "-O2", "ideal_server.cpp"],
     "sync_append": ["gcc", "-O2", "sync_append.c"],
 }
+PARTS = ["replay", "past", "custody", "steps", "sync"]
 # A setting of the caller's shell must not change what is measured.
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("MANAGER_")}
 
@@ -375,6 +378,87 @@ def past(report, programs, manager, work, events, task_counts, moments, runs):
         report.table(["", "s, median", "range", "× full replay", ""], rows)
 
 
+# ---------------------------------------------------------------------------------------------- custody
+
+
+def custody(report, programs, manager, work, events, tasks):
+    folder, _ = covered_journal(programs, manager, work, events, tasks)
+    copy, scratch = work / "custody", work / "scratch"
+    scratch.mkdir(exist_ok=True)
+
+    def size(*patterns):
+        return sum(path.stat().st_size for pattern in patterns for path in folder.glob(pattern) if path.is_file())
+
+    def fresh():
+        """A copy of the directory without its checkpoints."""
+        shutil.rmtree(copy, ignore_errors=True)
+        begin = time.perf_counter()
+        subprocess.run(["cp", "-r", folder, copy], check=True)
+        seconds = time.perf_counter() - begin
+        shutil.rmtree(copy / "checkpoints", ignore_errors=True)
+        return seconds
+
+    def seconds(*words):
+        return measured([manager, *words, "--data-dir", copy], scratch, False)[0]
+
+    def start():
+        http_port, port = free_ports(2)
+        command = [manager, "serve", "--data-dir", copy, "--listen", f"127.0.0.1:{http_port}", "--worker-listen", f"127.0.0.1:{port}"]  # fmt: skip
+        begin = time.perf_counter()
+        with running(command, copy, work / "custody.log") as server:
+            wait_until("a start", lambda: is_ready(http_port), server, work / "custody.log", seconds=900)
+            return time.perf_counter() - begin
+
+    lines = events_below = 0
+    rows = []
+    marks = [events // 10, events // 4, events // 2, events]
+    for path in sorted(folder.glob("journal/*.jsonl*")):
+        if path.suffix == ".jsonl" and path.with_name(path.name + ".gz").exists():
+            continue
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            lines += sum(len(chunk) for chunk in iter(lambda: file.read(1 << 20), b""))
+        events_below = next(
+            (int(other.name[:20]) - 1 for other in sorted(folder.glob("journal/*.jsonl*")) if other.name[:20] > path.name[:20]),
+            events,
+        )
+        while marks and events_below >= marks[0]:
+            sealed = sum(p.stat().st_size for p in folder.glob("journal/*.gz") if int(p.name[:20]) <= events_below)
+            rows.append([f"{events_below:,}", f"{lines / 1e6:.0f}", f"{sealed / 1e6:.0f}", f"{sealed / events_below:.1f}"])
+            marks.pop(0)
+    report.line(f"### Custody: growth over {events:,} events of {tasks:,} tasks")
+    report.line()
+    report.table(["events", "MB of lines", "MB on the disk", "bytes an event"], rows)
+    report.line(
+        f"Beside it: {size('manager_state.json') / 1e6:.1f} MB of state file, {size('backups/*') / 1e6:.1f} MB in "
+        f"{len(list(folder.glob('backups/*.json.gz')))} backups, {size('checkpoints/*') / 1e6:.1f} MB of checkpoints, "
+        f"{size('*.csv', 'results_*/*.csv') / 1e6:.0f} MB of result files."
+    )
+    report.line()
+
+    base = fresh()
+    middle = str(events // 2)
+    took = {"`cp -r` of the directory": base, "a start with the state file": start()}
+    (copy / "manager_state.json").unlink()
+    shutil.rmtree(copy / "backups", ignore_errors=True)
+    took["a start from the journal alone"] = start()
+    took["`verify`"] = seconds("verify")
+    took["`export` of now"] = measured([manager, "export", scratch / "now", "--data-dir", copy], scratch, False)[0]
+    took["`export` of the middle"] = measured(
+        [manager, "export", scratch / "middle", "--seq", middle, "--data-dir", copy], scratch, False
+    )[0]
+    took["`restore --seq` of the middle"] = seconds("restore", "--seq", middle)
+    fresh()
+    time_of_middle = json.loads(output([manager, "status", "--json", "--data-dir", copy, "--seq", middle]))["time"]
+    took["`compact --discard-before` the middle"] = seconds("compact", "--discard-before", time_of_middle)
+    took["`verify` of what is left"] = seconds("verify")
+    report.line(f"### Custody: what it takes, {events:,} events, no checkpoints, one run each")
+    report.line()
+    report.table(["", "s", "× cp -r"], [[name, f"{value:.2f}", ratio(value, base)] for name, value in took.items()])
+    shutil.rmtree(copy)
+    for name in ["now", "middle"]:
+        shutil.rmtree(scratch / name, ignore_errors=True)
+
+
 # ---------------------------------------------------------------------------------------------- durable steps
 
 
@@ -490,7 +574,7 @@ def sync(report, programs, manager, work, runs, seconds):
 
 def arguments():
     parser = argparse.ArgumentParser(description="Benchmarks of the manager; the file's head says more.")
-    parser.add_argument("--only", default="replay,past,steps,sync", help="parts, by commas (replay,past,steps,sync)")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"parts, by commas ({','.join(PARTS)})")
     parser.add_argument("--events", type=int, default=2000000, help="events of the replayed journal (2000000)")
     parser.add_argument("--past-events", type=int, default=10000000, help="events of the journals of `past` (10000000)")
     parser.add_argument("--past-tasks", default="20000,2000000", help="their numbers of tasks, by commas (20000,2000000)")
@@ -506,7 +590,7 @@ def arguments():
     parser.add_argument("--record", action="store_true", help="append the result to Benchmarks/RESULTS.md")
     given = parser.parse_args()
     given.only = given.only.split(",")
-    if unknown := set(given.only) - {"replay", "past", "steps", "sync"}:
+    if unknown := set(given.only) - set(PARTS):
         parser.error(f"--only: no part is called {', '.join(sorted(unknown))}")
     given.connections = [int(n) for n in given.connections.split(",")]
     return given
@@ -528,6 +612,8 @@ def main():
     if "past" in given.only and manager:
         counts = [int(n) for n in given.past_tasks.split(",")]
         past(report, programs, manager, work, given.past_events, counts, given.moments, min(given.runs, 3))
+    if "custody" in given.only and manager:
+        custody(report, programs, manager, work, given.past_events, int(given.past_tasks.split(",")[0]))
     if "steps" in given.only:
         steps(report, programs, manager, work, given.step_runs, given.seconds, given.connections)
     if "sync" in given.only:
