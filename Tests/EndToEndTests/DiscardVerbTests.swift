@@ -120,6 +120,28 @@ struct DiscardVerbTests {
         #expect(none.status == 0 && none.output.contains("Nothing was discarded"), "\(none.output)\(none.errors)")
     }
 
+    @Test("an archive that is the data directory itself, by whatever name, is refused, and nothing goes")
+    func ownArchive() throws {
+        let manager = try RunningManager(data, ["--segment-bytes", "2000"])
+        try work(manager, 0..<20)
+        let link = scratch.path + "/link"
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: data)
+        let overHTTP = try HTTPCaller.call(
+            manager.http, "POST", "/compact", #"{"discard_before":"now","archive":"\#(data)/."}"#)
+        #expect(overHTTP.status == 409 && overHTTP.body.contains("is the journal itself"), "\(overHTTP.body)")
+        #expect(manager.stop() == 0)
+        let before = try IndependentFold(directory: data)
+        for path in [data, data + "/.", link, link + "/../data/"] {
+            let run = try verb("compact", "--discard-before", "now", "--archive", path)
+            #expect(run.status == 1 && run.errors.contains("is the journal itself"), "\(path): \(run.errors)")
+        }
+        #expect(try verb("compact", "--discard-before", "now", "--archive", "").status == 64)
+        let served = try verb("serve", "--keep", "1ms", "--when-exceeded", "archive=" + link)
+        #expect(served.status == 64 && served.errors.contains("is the data directory itself"), "\(served.errors)")
+        #expect(try IndependentFold(directory: data).last == before.last)
+        #expect(try verb("verify").status == 0)
+    }
+
     @Test("checkpoints of what was discarded go; those of what stays are not written anew")
     func checkpoints() throws {
         let checkpoints = data + "/checkpoints"

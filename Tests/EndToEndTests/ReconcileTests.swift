@@ -36,18 +36,31 @@ struct ReconcileTests {
         // t1's result changed by hand; t0 twice; a row for nobody; a row of another program for t2.
         var lines = text.split(separator: "\n").map(String.init)
         lines[2] = lines[2].replacing("1.5", with: "9.5")
-        lines += [lines[1], "nobody,,p,42,7,1", "t2,,p,42,2,3"]
+        lines += [lines[1], "nobody,,p,42,7,1", "t2,,p,42,2,3", "t1,,p,42,1,1.5", "t0,7,p,42,0,1.5"]
         try writeAll(
             Array((lines.joined(separator: "\n") + "\n").utf8), to: try LocalFileSystem().open(path, .replace), at: 0)
+        // Another program's file, whose rows know nothing of attempts.
+        try LocalFileSystem().createDirectories(data + "/results_x")
+        try writeAll(
+            Array("task_id,y\nt0,0.7\n".utf8),
+            to: try LocalFileSystem().open(data + "/results_x/final_results.csv", .replace), at: 0)
         let files = try DataFiles.all(data)
         let dry = try verb("reconcile", "--dry-run", "--json")
         #expect(dry.status == 0, "\(dry.errors)")
         let findings = try #require(try dry.object()["findings"] as? [[String: Any]])
-        let found = findings.map {
+        let own = findings.filter { $0["file"] as? String == "results_p/final_results.csv" }
+        let foreign = findings.filter { $0["file"] as? String == "results_x/final_results.csv" }
+        #expect(
+            foreign.map { $0["kind"] as? String } == ["result_differs"] && own.count + foreign.count == findings.count)
+        let found = own.map {
             "\($0["row"] as? Int ?? 0) \($0["kind"] as? String ?? "") \($0["task"] as? String ?? "-")"
         }
-        #expect(found == ["3 result_differs t1", "4 two_rows t0", "5 row_without_task -", "6 missing_completion t2"])
-        #expect(findings.allSatisfy { $0["file"] as? String == "results_p/final_results.csv" })
+        #expect(
+            found == [
+                "3 result_differs t1", "4 two_rows t0", "5 row_without_task -", "6 missing_completion t2",
+                "7 two_rows t1", "8 result_differs t0",
+            ])
+        #expect(own.last?["detail"] as? String == "attempt 7 was never assigned; the latest is 1")
         #expect(try DataFiles.all(data) == files)
         #expect(try verb("reconcile", "--dry-run").output.contains("row 3: result that differs, task t1 (column 'y'"))
 

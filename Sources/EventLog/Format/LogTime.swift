@@ -21,10 +21,18 @@ public struct LogTime: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// Earlier is less.
     public static func < (left: LogTime, right: LogTime) -> Bool { left.microseconds < right.microseconds }
 
-    /// The moment so many seconds later.
+    /// The moment so many seconds later; where that is beyond all years that can be written, the first or the last of them.
     public func advanced(bySeconds seconds: Double) -> LogTime {
-        LogTime(microseconds: microseconds + Int64((seconds * 1_000_000).rounded()))
+        let (first, last) = (Double(Self.first.microseconds), Double(Self.last.microseconds))
+        let moment = (seconds * 1_000_000).rounded() + Double(microseconds)
+        guard moment > first, moment < last else { return moment < last ? Self.first : Self.last }
+        return LogTime(microseconds: microseconds + Int64((seconds * 1_000_000).rounded()))
     }
+
+    /// 0000-01-01T00:00:00.000000Z.
+    static let first = LogTime(microseconds: CivilDate(year: 0, month: 1, day: 1).daysSince1970 * perDay)
+    /// 9999-12-31T23:59:59.999999Z.
+    static let last = LogTime(microseconds: CivilDate(year: 10_000, month: 1, day: 1).daysSince1970 * perDay - 1)
 
     /// Seconds from an earlier moment to this one.
     public func seconds(since earlier: LogTime) -> Double {

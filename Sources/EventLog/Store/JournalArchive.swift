@@ -10,8 +10,13 @@ public struct JournalArchive: Sendable {
     /// The path of its journal.
     public var journalPath: String { directory.path }
 
-    /// Throws where it holds another journal, or would have a hole. Nothing is written.
+    /// Throws where it is the journal's own directory, by whatever name, holds another journal, or would have a hole.
+    /// Nothing is written.
     func check(_ plan: DiscardPlan, from journal: JournalDirectory) throws(JournalError) {
+        if try identity(of: journal) == identity(of: directory) {
+            throw .refused(
+                "\(directory.path) is the journal itself: name another --archive. Nothing was discarded")
+        }
         guard let first = plan.segments.first, let newest = try directory.segments().last else { return }
         guard try isOf(journal, newest) else {
             throw .refused(
@@ -29,6 +34,10 @@ public struct JournalArchive: Sendable {
     /// Copies the baselines, when all segments before them have been taken.
     func finish(from journal: JournalDirectory) throws(JournalError) {
         for name in try baselines(of: journal) { try copy(name, from: journal) }
+    }
+
+    private func identity(of journal: JournalDirectory) throws(JournalError) -> FileIdentity? {
+        do { return try journal.fileSystem.metadata(journal.path)?.identity } catch { throw .file(error) }
     }
 
     private func baselines(of journal: JournalDirectory) throws(JournalError) -> [String] {

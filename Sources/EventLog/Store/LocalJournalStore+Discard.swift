@@ -49,8 +49,8 @@ extension LocalJournalStore {
             try checkContinuity()
             let plan = try discardPlan(upTo: limit)
             guard let last = plan.last else { return plan }
-            try prepare(plan)
             try archive?.check(plan, from: directory)
+            try prepare(plan)
             for name in plan.files {
                 try goOn()
                 if try reaches(beyond: last, name) { try split(name, from: last.next) }

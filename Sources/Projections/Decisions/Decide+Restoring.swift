@@ -89,7 +89,7 @@ extension ManagerState {
         task.hasError ? texts.with(task.lastError) { String(decoding: $0, as: UTF8.self) } : nil
     }
 
-    private func reason(of task: TaskRecord) -> String? {
+    func reason(of task: TaskRecord) -> String? {
         guard task.reason != TaskRecord.none else { return nil }
         return words.with(Int(task.reason)) { String(decoding: $0, as: UTF8.self) }
     }

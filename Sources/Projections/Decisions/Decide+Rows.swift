@@ -62,6 +62,9 @@ extension ManagerState {
         )
     }
 
+    /// A task's latest attempt, by its place in the order of adding; 0: it was never assigned.
+    public func attempt(of number: Int) -> UInt32 { tasks[number].attempt }
+
     /// A task's id, by its place in the order of adding.
     public func taskID(_ number: Int) -> String { ids.text(number) }
 

@@ -34,18 +34,32 @@ extension ManagerState {
         let counter = PythonTaskFields.counter(in: id, phase: spec.phase, seed: spec.seed)
         var events: [Event] = [.added(id: id, spec: spec, counter: counter.flatMap { $0 > greatestCounter ? nil : $0 })]
         let ended = endedAttempts(task)
+        // Of errors only the newest is kept; it was of the last attempt that failed.
+        let lastFailed = ended.lastIndex { $0.outcome == .failed }
         for (index, attempt) in ended.enumerated() {
+            let isLast = index == ended.count - 1
+            if isLast, task.status == .cancelled, attempt.outcome == .operator, attempt.worker == task.worker,
+                task.worker != TaskRecord.none
+            {
+                // Cancelled while it ran: assigned_to and assigned_at stay.
+                let name = workerNames.text(Int(attempt.worker))
+                events.append(.assigned(assignment(id, name, attempt.attempt, attempt.assignedAt)))
+                events.append(.cancelled(task: id, reason: reason(of: task)))
+                continue
+            }
             events += transferEvents(
-                of: attempt, id, isFinal: index == ended.count - 1 && task.status == .failed,
-                error: index == ended.count - 1 ? errorText(of: task) : "not kept")
+                of: attempt, id, isFinal: isLast && task.status == .failed,
+                error: index == lastFailed ? errorText(of: task) : nil)
         }
         let runs = task.assignedAt != TaskRecord.never && task.worker != TaskRecord.none
         let isLast = runs && (ended.last.map { $0.attempt < task.attempt } ?? true)
         if !isLast, task.attempt > (ended.last?.attempt ?? 0), task.attempt > 0 {
             // It completed the task before that was opened again: of whom is not known any more.
-            events.append(
-                .assigned(assignment(id, workerName(task.completedBy) ?? "unknown", task.attempt, task.addedAt)))
-            events.append(.requeued(task: id, reason: .returned))
+            let name = workerName(task.completedBy) ?? "unknown"
+            events.append(.assigned(assignment(id, name, task.attempt, task.addedAt)))
+            var completion = Event.Completion(task: id, worker: name, attempt: task.attempt)
+            completion.via = "operator"
+            events += [.completed(completion), .requeued(task: id, reason: .operator)]
         }
         let scratch = Self.folding(events)
         let isOpen = task.status == .assigned || (task.status == .complete && isLast)

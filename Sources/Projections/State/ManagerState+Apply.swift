@@ -104,7 +104,6 @@ extension ManagerState {
         tasks[number].worker = worker
         tasks[number].attempt = event.attempt
         tasks[number].assignedAt = event.since?.microseconds ?? now
-        tasks[number].finishedAt = TaskRecord.never
         tasks[number].reason = TaskRecord.none
         move(number, to: .assigned)
         tasks[number].heartbeat = word(event.heartbeat)

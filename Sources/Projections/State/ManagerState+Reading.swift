@@ -8,8 +8,9 @@ extension ManagerState {
         return "\(counts[.complete])/\(counts.total) (\(Self.oneDecimal(share))%)"
     }
 
-    /// A number with one decimal.
+    /// A number with one decimal; very large ones as Swift writes them.
     public static func oneDecimal(_ value: Double) -> String {
+        guard value.magnitude < 1e15 else { return String(value) }
         let tenths = Int64((value * 10).rounded())
         return "\(tenths < 0 ? "-" : "")\(abs(tenths) / 10).\(abs(tenths) % 10)"
     }

@@ -69,6 +69,7 @@ struct CompactCommand: AsyncParsableCommand {
         do { before = try MomentText.time(discardBefore, now: LogTime.now()) } catch {
             throw ValidationError("\(error)")
         }
+        guard archive?.isEmpty != true else { throw ValidationError("--archive names no directory") }
         let path = archive.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
         return Discarding(data: data, before: before, archive: path)
     }

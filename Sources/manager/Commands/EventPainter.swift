@@ -28,6 +28,7 @@ struct EventPainter {
 
     /// A duration such as `1.5 s`, `3.2 min`, `2.0 h`.
     static func duration(_ seconds: Double) -> String {
+        guard seconds.magnitude < 1e12 else { return "\(seconds) s" }
         if seconds < 1 { return "\(Int((seconds * 1000).rounded())) ms" }
         if seconds < 120 { return "\(ManagerState.oneDecimal(seconds)) s" }
         if seconds < 7200 { return "\(ManagerState.oneDecimal(seconds / 60)) min" }

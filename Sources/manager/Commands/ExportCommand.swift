@@ -22,6 +22,10 @@ struct ExportCommand: AsyncParsableCommand {
     @OptionGroup var dataOptions: DataOptions
     @Flag(help: "One JSON object.") var json = false
 
+    func validate() throws {
+        if directory.isEmpty { throw ValidationError("the new directory's name is empty") }
+    }
+
     func run() async throws {
         try await Terminal.ending {
             let data = try dataOptions.forReading()

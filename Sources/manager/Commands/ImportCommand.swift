@@ -29,14 +29,16 @@ struct ImportCommand: AsyncParsableCommand {
     func run() async throws {
         try await Terminal.ending {
             let (file, data, json) = (file, dataOptions.data, json)
-            let text = try await onThread(named: "import") {
+            let (text, isTaken) = try await onThread(named: "import") {
                 Result { try Self.run(file, data, json: json) }
             }.get()
             Terminal.write(Array(text.utf8))
+            if !isTaken { throw ExitCode(1) }
         }
     }
 
-    private static func run(_ file: String, _ data: DataDirectory, json: Bool) throws -> String {
+    /// What is to be said, and false where all was refused.
+    private static func run(_ file: String, _ data: DataDirectory, json: Bool) throws -> (String, Bool) {
         let source = try ImportSource(file, data)
         guard case .python(let bytes) = source, try FirstSegment.isFree(data.journal) else {
             return try merge(source, file, data, json: json)
@@ -51,12 +53,12 @@ struct ImportCommand: AsyncParsableCommand {
         let done = try importing.write(plan, replacesStateFile: replaces, actor: CommandLineActor.name)
         let outcome = try Replay.state(at: .now, in: data.journal)
         try SnapshotService.write(outcome.state, to: data, paced: false)
-        return report(plan, done, data, json: json)
+        return (report(plan, done, data, json: json), true)
     }
 
     /// Brings tasks in beside those that stand, if any.
     private static func merge(_ source: ImportSource, _ file: String, _ data: DataDirectory, json: Bool) throws
-        -> String
+        -> (String, Bool)
     {
         let (items, note) = try source.items(file, data)
         try data.fileSystem.createDirectories(data.path)
@@ -64,7 +66,7 @@ struct ImportCommand: AsyncParsableCommand {
         let lock = try HeldLock.take(data, for: "import")
         let run = ImportRun(data: data, warn: { Terminal.complain("manager: \($0)") })
         let report = try run.run(items, note: note, lock, actor: CommandLineActor.name)
-        return json ? String(decoding: report.json, as: UTF8.self) : report.text
+        return (json ? String(decoding: report.json, as: UTF8.self) : report.text, !report.isAllRefused)
     }
 
     /// Throws where something stands in the way; true where the file is the data directory's own state file.

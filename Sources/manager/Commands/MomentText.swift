@@ -24,7 +24,7 @@ enum MomentText {
         if text == "now" { return now }
         if text.hasPrefix("-") {
             guard let seconds = DurationText.seconds(String(text.dropFirst())) else {
-                throw Malformed(description: "'\(text)' is no duration: write -90m, -2h or -7d")
+                throw Malformed(description: "'\(text)' is no duration: write -90m, -2h or -7d (at most 36525d)")
             }
             return now.advanced(bySeconds: -seconds)
         }
@@ -63,13 +63,15 @@ enum MomentText {
         var padded = bytes + full[bytes.count...]
         if bytes.count == 13 { padded[13] = 58 }
         let parsed = padded.withUnsafeBufferPointer { buffer in buffer.baseAddress.flatMap { LogTime(written: $0) } }
-        return parsed.map { LogTime(microseconds: $0.microseconds - offsetMinutes * 60_000_000) }
+        // 30 February would be read as 2 March.
+        guard let parsed, parsed.description.utf8.elementsEqual(padded) else { return nil }
+        return LogTime(microseconds: parsed.microseconds - offsetMinutes * 60_000_000)
     }
 
     /// A duration such as `50s`, `10m`, `2h`.
     static func duration(_ text: String) throws(Malformed) -> Duration {
         guard let seconds = DurationText.seconds(text), seconds >= 0 else {
-            throw Malformed(description: "'\(text)' is no duration: write 500ms, 50s, 10m, 2h or 7d")
+            throw Malformed(description: "'\(text)' is no duration: write 500ms, 50s, 10m, 2h or 7d (at most 36525d)")
         }
         return .milliseconds(Int64(seconds * 1000))
     }

@@ -72,6 +72,12 @@ struct ServeCommand: AsyncParsableCommand {
             guard let action = DiskBudget.Action(whenExceeded) else {
                 throw ValidationError("--when-exceeded \(whenExceeded) is none of warn, discard and archive=DIR")
             }
+            if case .archive(let path) = action,
+                let archive = try data.fileSystem.metadata(path),
+                archive.identity == (try data.fileSystem.metadata(data.path))?.identity
+            {
+                throw ValidationError("--when-exceeded archive=\(path) is the data directory itself: name another")
+            }
             options.budget.action = action
             if poisonAfter < 0 { throw ValidationError("--poison-after \(poisonAfter) is negative") }
             if let keepBackups, keepBackups < 1 {

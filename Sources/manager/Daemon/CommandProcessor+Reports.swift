@@ -22,6 +22,7 @@ extension CommandProcessor {
         if let result, result.count > Bounds.valueBytes {
             throw Rejection(.tooLarge, "the result of task \(task) has \(result.count) bytes, at most 1 MiB is allowed")
         }
+        try Self.check(provenance, of: task)
         return try report(actor: actor, willCommit: willCommit, needs: result?.count ?? 0) { state throws(Rejection) in
             try state.decideComplete(task, by: speaker, result: result, provenance: provenance)
         }
@@ -32,10 +33,25 @@ extension CommandProcessor {
         _ task: String, by speaker: ManagerState.Speaker, error: String, actor: String?,
         provenance: Event.Provenance = Event.Provenance(), willCommit: Bool = false
     ) throws(Rejection) -> Decided<Reported> {
-        try report(actor: actor, willCommit: willCommit) { state throws(Rejection) in
+        try Self.check(provenance, of: task)
+        return try report(actor: actor, willCommit: willCommit) { state throws(Rejection) in
             try state.decideFail(task, by: speaker, error: error, provenance: provenance)
         }
     }
+
+    /// What was measured of a program must be possible: the journal keeps it for good.
+    private static func check(_ provenance: Event.Provenance, of task: String) throws(Rejection) {
+        if let seconds = provenance.durationSeconds, !(0...Self.mostSeconds).contains(seconds) {
+            throw Rejection(
+                .invalid, "duration_s of task \(task) is \(seconds); it must be from 0 to \(Int(Self.mostSeconds))")
+        }
+        if let bytes = provenance.maxRSSBytes, bytes < 0 {
+            throw Rejection(.invalid, "max_rss_bytes of task \(task) is \(bytes); it must not be negative")
+        }
+    }
+
+    /// The longest run of a program that is believed: 100 years.
+    private static let mostSeconds = DurationText.mostSeconds
 
     /// Takes an attempt back.
     func takeBack(

@@ -23,7 +23,7 @@ struct DiskBudget: Sendable, Equatable {
         }
     }
 
-    /// The most bytes of the journal's files; nil: any.
+    /// The most bytes of the journal's segments; nil: any.
     var mostBytes: Int64?
     /// How long history is kept, in seconds; nil: for ever.
     var keepSeconds: Double?
@@ -33,6 +33,10 @@ struct DiskBudget: Sendable, Equatable {
     struct Excess: Sendable, Equatable {
         /// Up to where the oldest segments are to go.
         var upTo: LogPosition
+        /// The bytes of the files that would go.
+        var bytes: Int64
+        /// True where there are more bytes than are allowed; false where history is only old.
+        var isTooMuch = true
         /// A sentence.
         var words: String
     }
@@ -41,27 +45,32 @@ struct DiskBudget: Sendable, Equatable {
     func excess(_ data: DataDirectory, now: LogTime) throws -> Excess? {
         let names = try data.journal.segments()
         guard names.count > 1, let first = names.first else { return nil }
-        var excess: Excess?
+        let sizes = try names.map { try data.fileSystem.metadata(data.journal.path(of: $0))?.sizeBytes ?? 0 }
+        func excess(upTo end: LogPosition, isTooMuch: Bool = true, _ words: String) -> Excess {
+            let bytes = zip(names, sizes).reduce(0) { $1.0.first <= end ? $0 + $1.1 : $0 }
+            return Excess(upTo: end, bytes: bytes, isTooMuch: isTooMuch, words: words)
+        }
+        var old: Excess?
         if let keepSeconds {
-            let old = now.advanced(bySeconds: -keepSeconds)
-            let position = try data.journal.lastPosition(notAfter: old)
+            let time = now.advanced(bySeconds: -keepSeconds)
+            let position = try data.journal.lastPosition(notAfter: time)
             // Whole files: one that holds younger events, too, stays.
             if let end = names.dropFirst().map(\.first.previous).last(where: { $0 <= position }), end >= first.first {
-                excess = Excess(upTo: end, words: "history goes back further than --keep, to before \(old)")
+                old = excess(
+                    upTo: end, isTooMuch: false, "history goes back further than --keep, to before \(time)")
             }
         }
-        guard let mostBytes else { return excess }
-        let sizes = try names.map { try data.fileSystem.metadata(data.journal.path(of: $0))?.sizeBytes ?? 0 }
+        guard let mostBytes else { return old }
         let all = sizes.reduce(0, +)
-        guard all > mostBytes else { return excess }
+        guard all > mostBytes else { return old }
+        // Each discarding leaves a baseline for good: room is made for a while, so that they are few.
         var (left, end) = (all, first.first.previous)
-        for (index, name) in names.enumerated().dropFirst() where left > mostBytes {
+        for (index, name) in names.enumerated().dropFirst() where left > mostBytes / 2 {
             left -= sizes[index - 1]
             end = name.first.previous
         }
-        return Excess(
-            upTo: max(end, excess?.upTo ?? .zero),
-            words: "the journal has \(all) bytes, --journal-bytes allows \(mostBytes)")
+        return excess(
+            upTo: max(end, old?.upTo ?? .zero), "the segments have \(all) bytes, --journal-bytes allows \(mostBytes)")
     }
 
     /// The discarding that brings the journal within the budget; nil where a warning is all that is wanted.

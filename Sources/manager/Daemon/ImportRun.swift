@@ -47,6 +47,9 @@ struct ImportRun {
         /// Ids that stand with other content, and tasks that cannot be taken: why.
         var refused: [String] = []
         var position = LogPosition.zero
+
+        /// True where something came and none of it could be taken or stands.
+        var isAllRefused: Bool { !refused.isEmpty && added + existing + differing.count == 0 }
     }
 
     let data: DataDirectory

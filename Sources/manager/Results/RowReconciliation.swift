@@ -103,16 +103,31 @@ struct RowReconciliation {
         let id = state.taskID(task)
         finding.task = id
         let named = ResultRowID(row, columns).flatMap { UInt32(exactly: $0.attempt) }
-        let key = ResultRowID(task: Array(id.utf8), attempt: named.map { Int($0) } ?? -1)
+        // A row that says nothing of attempts speaks for the one that completed the task.
+        let latest = state.attempt(of: task)
+        let attempt = named ?? (state.status(of: id) == .complete ? latest : nil)
+        let key = ResultRowID(task: Array(id.utf8), attempt: attempt.map { Int($0) } ?? -1)
         if let first = seen[key] {
             finding.kind = .twice
-            finding.detail = "row \(first) stands for the same task\(named == nil ? "" : " and attempt")"
+            finding.detail = "row \(first) stands for the same task\(attempt == nil ? "" : " and attempt")"
             return finding
         }
         seen[key] = number
-        if let own = results[key], let column = difference(row, columns, own) {
+        if let named, named > latest {
+            finding.kind = .differs
+            finding.detail = "attempt \(named) was never assigned; the latest is \(latest)"
+            return finding
+        }
+        if let own = results[key], let column = difference(row, columns, own, saysAll: named != nil) {
             finding.kind = .differs
             finding.detail = "column \(column) is another one than in the journal"
+            return finding
+        }
+        if state.status(of: id) == .cancelled, case .isCancelled = state.decideRow(for: task, attempt: named),
+            results[key] == nil
+        {
+            finding.kind = .differs
+            finding.detail = "the task is cancelled: the row completes nothing"
             return finding
         }
         if isMissing(task, named, row, finding.sha256, file) {
@@ -130,8 +145,11 @@ struct RowReconciliation {
         return true
     }
 
-    /// The first column in which a row is not what the journal's completion wrote; nil where there is none.
-    private func difference(_ row: CSVRow, _ columns: ResultColumns, _ own: ResultRow) -> String? {
+    /// The first column in which a row is not what the journal's completion wrote; nil where there is none. `saysAll`:
+    /// whether the row is the manager's own kind, in which nothing is left out.
+    private func difference(
+        _ row: CSVRow, _ columns: ResultColumns, _ own: ResultRow, saysAll: Bool
+    ) -> String? {
         var encoder = ResultRowEncoder(columns)
         encoder.addColumns(of: own)
         var text: [UInt8] = []
@@ -141,11 +159,11 @@ struct RowReconciliation {
         guard let wanted = reader.next() else { return nil }
         for (place, name) in encoder.columns.names.enumerated() where place < wanted.fields.count {
             guard place < row.fields.count else {
-                if wanted.fields[place].range.isEmpty { continue }
+                if wanted.fields[place].range.isEmpty || !saysAll { continue }
                 return "'\(String(decoding: name, as: UTF8.self))'"
             }
             let (here, there) = (row.text(place), wanted.text(place))
-            if here == there { continue }
+            if here == there || (here.isEmpty && !saysAll) { continue }
             if let a = Double(here), let b = Double(there), a == b { continue }
             return "'\(String(decoding: name, as: UTF8.self))' ('\(here.prefix(60))', there '\(there.prefix(60))')"
         }
