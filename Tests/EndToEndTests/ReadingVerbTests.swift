@@ -53,7 +53,7 @@ struct ReadingVerbTests {
     func show() throws {
         let text = try verb("show", "p_1_42").output
         #expect(text.components(separatedBy: "\nattempt ").count == 3)
-        for part in ["status        failed", "exit code   3", "outcome     failed", "host ", "program ", "max rss "] {
+        for part in ["status        failed", "exit code   3", "outcome     failed", "host ", "program "] {
             #expect(text.contains(part), "\(part) is missing: \(text)")
         }
         #expect(try verb("show", "p_0_42").output.contains(#"result      {"y":0.5}"#))
