@@ -52,47 +52,71 @@ extension ManagerState {
     public var workerSummaries: [WorkerSummary] {
         let slow = slowWorkers
         return workers.enumerated().map { number, worker in
-            let phases = Set(worker.runs.map(\.phase)).union(worker.givenUp.map(\.phase))
+            let (all, phases) = figures(of: worker)
             return WorkerSummary(
                 name: workerNames.text(number),
                 holding: worker.holding.map { (ids.text(Int($0)), tasks[Int($0)].attempt) },
                 firstEvent: LogTime(microseconds: worker.firstEvent),
                 lastEvent: LogTime(microseconds: worker.lastEvent), failuresInRow: worker.failuresInRow,
-                isSlow: slow.contains(number), all: figures(of: worker, phase: nil),
-                phases: phases.map { (phaseNames.text(Int($0)), figures(of: worker, phase: $0)) }
-                    .sorted { $0.0.utf8.lexicographicallyPrecedes($1.0.utf8) })
+                isSlow: slow.contains(number), all: all, phases: phases)
         }
     }
 
-    /// `phase`: nil for all together.
-    private func figures(of worker: WorkerRecord, phase: UInt32?) -> RunFigures {
-        var total = RunStatistics()
-        for run in worker.runs where phase == nil || run.phase == phase {
-            total.completed += run.statistics.completed
-            total.failed += run.statistics.failed
-            total.lost += run.statistics.lost
-            total.busyMicroseconds += run.statistics.busyMicroseconds
-            total.durations.add(run.statistics.durations)
+    /// What figures are made of: of a phase, or of all.
+    private struct Parts {
+        var runs = RunStatistics()
+        var givenUpMicroseconds: Int64 = 0
+        var heldMicroseconds: Int64 = 0
+
+        mutating func add(_ more: RunStatistics) {
+            runs.completed += more.completed
+            runs.failed += more.failed
+            runs.lost += more.lost
+            runs.busyMicroseconds += more.busyMicroseconds
+            runs.durations.add(more.durations)
         }
-        var busy = total.busyMicroseconds
-        for entry in worker.givenUp where phase == nil || entry.phase == phase { busy += entry.microseconds }
-        var figures = RunFigures()
-        (figures.completed, figures.failed, figures.lost) = (total.completed, total.failed, total.lost)
-        figures.busySeconds = Double(busy) / 1_000_000
-        figures.runSeconds = Double(total.busyMicroseconds) / 1_000_000
-        if let now = time?.microseconds, now > worker.firstEvent {
-            for held in worker.holding where phase == nil || self.phase(of: Int(held)) == phase {
-                busy += max(0, now - tasks[Int(held)].assignedAt)
-            }
-            figures.busyShare = min(1, Double(busy) / Double(now - worker.firstEvent))
+
+        /// `known`: since the worker's first event.
+        func figures(knownMicroseconds known: Int64) -> RunFigures {
+            var figures = RunFigures()
+            (figures.completed, figures.failed, figures.lost) = (runs.completed, runs.failed, runs.lost)
+            let ended = runs.busyMicroseconds + givenUpMicroseconds
+            figures.busySeconds = Double(ended) / 1_000_000
+            figures.runSeconds = Double(runs.busyMicroseconds) / 1_000_000
+            if known > 0 { figures.busyShare = min(1, Double(ended + heldMicroseconds) / Double(known)) }
+            guard runs.durations.total > 0 else { return figures }
+            figures.meanSeconds = figures.runSeconds / Double(runs.durations.total)
+            let median = runs.durations.quantile(0.5, sumMicroseconds: runs.busyMicroseconds)
+            figures.p50Seconds = median
+            figures.p95Seconds = runs.durations.quantile(0.95, sumMicroseconds: runs.busyMicroseconds)
+                .map { max($0, median ?? $0) }
+            return figures
         }
-        guard total.durations.total > 0 else { return figures }
-        figures.meanSeconds = figures.runSeconds / Double(total.durations.total)
-        let sum = total.busyMicroseconds
-        let median = total.durations.quantile(0.5, sumMicroseconds: sum)
-        figures.p50Seconds = median
-        figures.p95Seconds = total.durations.quantile(0.95, sumMicroseconds: sum).map { max($0, median ?? $0) }
-        return figures
+    }
+
+    private func figures(of worker: WorkerRecord) -> (all: RunFigures, phases: [(name: String, figures: RunFigures)]) {
+        let now = time?.microseconds ?? worker.firstEvent
+        var all = Parts()
+        var parts: [UInt32: Parts] = [:]
+        for run in worker.runs {
+            all.add(run.statistics)
+            parts[run.phase, default: Parts()].add(run.statistics)
+        }
+        for entry in worker.givenUp {
+            all.givenUpMicroseconds += entry.microseconds
+            parts[entry.phase, default: Parts()].givenUpMicroseconds += entry.microseconds
+        }
+        for held in worker.holding {
+            let duration = max(0, now - tasks[Int(held)].assignedAt)
+            all.heldMicroseconds += duration
+            // A phase of which nothing has ended has no figures.
+            parts[phase(of: Int(held))]?.heldMicroseconds += duration
+        }
+        let known = now - worker.firstEvent
+        let phases = parts.map { (phaseNames.text(Int($0.key)), $0.value.figures(knownMicroseconds: known)) }
+        return (
+            all.figures(knownMicroseconds: known), phases.sorted { $0.0.utf8.lexicographicallyPrecedes($1.0.utf8) }
+        )
     }
 
     /// Runs of a phase that a worker, and the others together, must have for a comparison.
