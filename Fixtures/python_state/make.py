@@ -17,9 +17,8 @@ START = datetime(2025, 12, 19, 14, 0, 0)
 def task(number, seed, dataset, width, ratio):
     """One task; its place in the sweep decides how far it got."""
     phase = "exp1_vary_width" if number < 180 else "exp2_vary_ratio"
-    counter = number if number < 180 else number - 180
     entry = {
-        "task_id": f"{phase}_{counter}_{seed}",
+        "task_id": f"{phase}_{number}_{seed}",
         "phase": phase,
         "config": {
             "local_epochs": 2,

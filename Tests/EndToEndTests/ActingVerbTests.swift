@@ -57,8 +57,12 @@ struct ActingVerbTests {
             "s.yaml",
             "defaults: {output_dir: \"elsewhere\"}\np:\n  combinations:\n    - a: [2, 3]\n    - seed: [7, 8]\n")
         let edited = try verb("submit", sweep, "--json")
-        #expect(edited.output == "{\"added\":2,\"existing\":2,\"extended\":2,\"gone\":2}\n", "\(edited.errors)")
-        #expect(try verb("submit", sweep).output.contains("2 tasks of these phases are no longer in the file: kept"))
+        #expect(
+            edited.output
+                == "{\"added\":2,\"existing\":2,\"extended\":2,\"gone\":2,\"gone_tasks\":[\"p_0_7\",\"p_1_8\"]}\n",
+            "\(edited.errors)")
+        let kept = "2 tasks of these phases are no longer in the file: kept (p_0_7, p_1_8)"
+        #expect(try verb("submit", sweep).output.contains(kept))
         #expect(
             Set(try statuses().keys) == ["p_0_7", "p_1_8", "p_2_7", "p_3_8", "p_4_7", "p_5_8"])
         let task = try verb("show", "p_2_7", "--json").object()
@@ -179,6 +183,11 @@ struct ActingVerbTests {
                 "q_4_42": "cancelled",
             ])
         #expect(try verb("show", "p_2_42", "--json").object()["priority"] as? Int == 9)
+        for words in [["-5", "p_2_42"], ["p_2_42", "-6"], ["--priority", "-7", "p_2_42"]] {
+            let changed = try VerbRun(["priority"] + words + ["--data-dir", data])
+            #expect(changed.output == "priority: 1 task changed\n", "\(words): \(changed.errors)")
+        }
+        #expect(try verb("show", "p_2_42", "--json").object()["priority"] as? Int == -7)
         let refused = try verb("release", "q_4_42")
         #expect(refused.status == 1)
         #expect(refused.errors.contains("task q_4_42 is cancelled; release does not apply"))

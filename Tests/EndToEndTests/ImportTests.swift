@@ -65,7 +65,7 @@ struct ImportTests {
             .split(separator: "\n")
         #expect(first.first?.contains(#""type":"imported","note":true"#) == true)
         #expect(first.dropFirst().first?.contains(#""task":"exp1_vary_width_0_42""#) == true)
-        #expect(first.contains { $0.contains(#""counter":179"#) })
+        #expect(first.contains { $0.contains(#""counter":239"#) })
         #expect(try VerbRun(["verify", "--data-dir", data]).status == 0)
         // A start later finds a state of its own and imports nothing again.
         let again = try RunningManager(data, ["--stale-after", "9999d"])

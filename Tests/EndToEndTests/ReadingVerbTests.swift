@@ -53,13 +53,69 @@ struct ReadingVerbTests {
     func show() throws {
         let text = try verb("show", "p_1_42").output
         #expect(text.components(separatedBy: "\nattempt ").count == 3)
-        for part in ["status        failed", "exit code   3", "outcome     failed", "host ", "program ", "max rss "] {
+        for part in ["status        failed", "exit code   3", "outcome     failed", "host ", "program "] {
             #expect(text.contains(part), "\(part) is missing: \(text)")
         }
         #expect(try verb("show", "p_0_42").output.contains(#"result      {"y":0.5}"#))
         #expect(try verb("show", "p_0_42", "--json").object()["has_result"] as? Bool == true)
         #expect(try verb("show", "p_0_42", "--seq", "2", "--json").object()["status"] as? String == "pending")
         #expect(try verb("show", "nobody").status == 1)
+    }
+
+    @Test("workers tells what was done by phase, in the verb and over HTTP alike")
+    func workersByPhase() async throws {
+        let text = try verb("workers", "--json").output
+        let list = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [[String: Any]])
+        let worker = try #require(list.first)
+        let members = [
+            "worker", "state", "task", "attempt", "last_seen", "completed", "failed", "busy_s", "mean_s", "p50_s",
+            "p95_s",
+        ]
+        let places = try members.map { try #require(text.range(of: "\"\($0)\":")).lowerBound }
+        #expect(places == places.sorted(), "the contract's members come first, in its order")
+        #expect(worker["lost"] as? Int == 0)
+        let share = try #require(worker["busy_share"] as? Double)
+        #expect(share > 0 && share <= 1)
+        let phases = try #require(worker["phases"] as? [String: [String: Any]])
+        #expect(phases.keys.sorted() == ["p"])
+        let p = try #require(phases["p"])
+        #expect(p["completed"] as? Int == 1 && p["failed"] as? Int == 2 && p["lost"] as? Int == 0)
+        for name in ["busy_s", "mean_s", "p50_s", "p95_s"] {
+            #expect(p[name] as? Double == worker[name] as? Double, "\(name)")
+        }
+        let table = try verb("workers", "--phase", "p").output.split(separator: "\n")
+        #expect(table.count == 2 && table[0].hasPrefix("worker  phase  completed  failed  lost"))
+        #expect(table[1].hasPrefix("local0  p              1       2     0"))
+        #expect(try verb("workers", "--phase", "q").output == "no worker has ended a task of q yet\n")
+        #expect(try verb("workers", "--phase", "q", "--json").output == "[]\n")
+        let unknown = try verb("workers", "--phase", "x")
+        #expect(unknown.status == 1 && unknown.errors == "manager: there is no phase x\n")
+
+        let manager = try RunningManager(data)
+        defer { manager.kill() }
+        let answer = try HTTPCaller.call(manager.http, "GET", "/workers")
+        #expect(answer.body + "\n" == (try verb("workers", "--json").output))
+    }
+
+    @Test("an attempt that an operator ended is told as that, and its time was busy")
+    func endedByOperator() throws {
+        let manager = try RunningManager(data)
+        defer { manager.kill() }
+        let body = #"{"task_id":"x","phase":"r","config":{}}"#
+        #expect(try HTTPCaller.call(manager.http, "POST", "/tasks", body).status == 200)
+        for end in ["requeue", "cancel"] {
+            let claim = try HTTPCaller.call(manager.http, "POST", "/claims", #"{"worker":"w"}"#)
+            #expect(claim.status == 200, "\(claim.body)")
+            #expect(try verb(end, "x").status == 0)
+        }
+        let text = try verb("show", "x").output
+        #expect(text.contains("outcome     operator (requeued)"), "\(text)")
+        #expect(text.contains("outcome     operator (cancelled)"), "\(text)")
+        let attempts = try #require(try verb("show", "x", "--json").object()["attempts"] as? [[String: Any]])
+        #expect(attempts.map { $0["outcome"] as? String } == ["operator", "operator"])
+        let list = try JSONSerialization.jsonObject(with: Data(try verb("workers", "--json").output.utf8))
+        let worker = try #require((list as? [[String: Any]])?.first { $0["worker"] as? String == "w" })
+        #expect(try #require(worker["busy_s"] as? Double) > 0 && worker["mean_s"] is NSNull)
     }
 
     @Test("workers tells who did what; why and diff tell what happened")

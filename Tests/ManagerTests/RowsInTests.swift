@@ -38,6 +38,18 @@ struct RowsInTests {
         #expect(read["bytes"] as? Int == 62)
     }
 
+    @Test("a column that stands twice with different values completes nothing, with equal ones or of a result it does")
+    func repeatedColumns() throws {
+        let manager = try ManagerInProcess(folder)
+        for id in ["a", "b", "c"] { try manager.add(id) }
+        try folder.write("task_id,acc,task_id,acc\na,1,b,1\nb,1,b,2\n", to: file)
+        #expect(manager.reconciler.scan() == 1)
+        #expect(manager.status("a") == .pending && manager.status("b") == .complete)
+        let said = manager.warnings.filter { $0.contains("row 2: the header has the column 'task_id' several times") }
+        #expect(said.count == 1, "\(manager.warnings)")
+        #expect(!manager.warnings.contains { $0.contains("row 3") })
+    }
+
     @Test("a lost attempt is completed by its row: with the latest attempt and its worker")
     func lost() throws {
         let manager = try ManagerInProcess(folder)

@@ -134,12 +134,13 @@ final class WorkerBench: Sendable {
 
     /// A slot named `w` for this directory.
     func worker(
-        port: ScriptedPort, command: [String]? = nil, heartbeat: Duration = .seconds(10)
+        port: ScriptedPort, command: [String]? = nil, heartbeat: Duration = .seconds(10),
+        logger: Logger = quietLogger
     ) throws -> LocalWorker {
         LocalWorker(
             settings: .init(
                 name: "w", heartbeat: heartbeat, backoff: Backoff(first: .milliseconds(1), longest: .milliseconds(4))),
-            port: port, runner: try runner(command: command), outbox: outbox, logger: Self.quietLogger)
+            port: port, runner: try runner(command: command), outbox: outbox, logger: logger)
     }
 
     /// A file's text; nil where there is none.

@@ -103,6 +103,28 @@ import Testing
         #expect(try bench.outboxNames().isEmpty)
     }
 
+    @Test func `that an end is kept is said once, however often it is tried`() async throws {
+        let port = ScriptedPort(tasks: [benchTask("a", command: ["true"])])
+        port.answerDeliveries(Array(repeating: .unavailable("gone"), count: 4))
+        let log = WarningLog()
+        let worker = try bench.worker(port: port, logger: log.logger)
+        async let run: Void = worker.run()
+        #expect(try await eventually { port.deliveries.count == 5 })
+        worker.drain()
+        try await run
+        #expect(log.warnings == ["an attempt's end is kept and delivered later: gone"])
+
+        let outcome = KeptOutcome(
+            worker: "w", reference: .init(task: "a", attempt: 1), outcome: .complete(result: nil),
+            report: RunReport(host: "here", durationSeconds: 0))
+        let later = ScriptedPort()
+        later.answerDeliveries(Array(repeating: .unavailable("starting"), count: 3))
+        let courier = OutcomeCourier(
+            port: later, outbox: bench.outbox, logger: log.logger, backoff: Backoff(first: .milliseconds(1)))
+        #expect(await courier.deliverAll([outcome]) == 1)
+        #expect(log.warnings.count == 2)
+    }
+
     @Test func `a superseded attempt's program is stopped within a heartbeat and nothing is said about it`()
         async throws
     {

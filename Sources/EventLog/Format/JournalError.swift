@@ -81,6 +81,8 @@ public struct JournalDamage: Error, Sendable, Equatable, CustomStringConvertible
         case anchor
         /// A saved state is not the one that the journal gives.
         case state
+        /// A compressed file beside the journal (a backup, a baseline) cannot be read; `file` is its path.
+        case copy
     }
 
     /// What it looks like.
@@ -114,6 +116,7 @@ public struct JournalDamage: Error, Sendable, Equatable, CustomStringConvertible
         if let line { place += ", line \(line)" }
         if let byte { place += ", byte \(byte)" }
         if kind == .gap { return "known gap in \(place), at seq \(position): \(detail)" }
+        if kind == .copy { return "\(file) is damaged: \(detail)" }
         if kind == .state { return "\(file) is not the state that the journal gives: \(detail)" }
         if kind == .anchor { return "the anchor at seq \(position) does not hold: \(detail)" }
         return "the journal is damaged (\(kind.rawValue)) in \(place), at seq \(position): \(detail). "

@@ -9,8 +9,7 @@ public enum GzipFile {
         do { file = try fileSystem.open(path, .read) } catch { throw .file(error) }
         defer { file.close() }
         func damage(_ detail: String) -> JournalError {
-            let name = path.split(separator: "/").last.map(String.init) ?? path
-            return .damage(JournalDamage(kind: .bitRot, file: name, position: .zero, detail: detail))
+            .damage(JournalDamage(kind: .copy, file: path, position: .zero, detail: detail))
         }
         let inflater = GzipInflater(checkingTrailers: true)
         var offset: Int64 = 0

@@ -10,8 +10,11 @@ public struct AttemptRecord: Sendable, Equatable {
     public var start: LogTime?
     /// When it ended; nil while it runs.
     public var end: LogTime?
-    /// `running`, `completed`, `failed`, the reason of its requeue, `cancelled`.
+    /// `running`, `completed`, `superseded` by an older attempt's completion; else as in the state's `attempts`: `failed`,
+    /// `stale`, `worker_lost`, `returned`, `operator`.
     public var outcome = "running"
+    /// What the operator did that ended it: `cancelled`, `requeued`; nil for any other end.
+    public var act: String?
     /// The GPU that it was given.
     public var gpu: Int64?
     /// True where its completion came when it was not running any more.
@@ -62,9 +65,9 @@ public struct AttemptHistory: Sendable {
                 record.provenance = Members(body).provenance
             }
         case .requeued:
-            let reason = event.reason.map(Self.text) ?? ""
-            endRunning(reason, at: time)
-        case .cancelled: endRunning("cancelled", at: time)
+            let reason = event.reason.map(Self.text) ?? "operator"
+            endRunning(reason, reason == "operator" ? "requeued" : nil, at: time)
+        case .cancelled: endRunning("operator", "cancelled", at: time)
         case .result:
             guard let index = attempts.lastIndex(where: { $0.attempt == event.attempt }) else { return }
             attempts[index].result = event.result.map { Array($0) }
@@ -74,10 +77,11 @@ public struct AttemptHistory: Sendable {
 
     private static func text(_ bytes: EventView.Bytes) -> String { String(decoding: bytes, as: UTF8.self) }
 
-    private mutating func endRunning(_ outcome: String, at time: LogTime) {
+    private mutating func endRunning(_ outcome: String, _ act: String? = nil, at time: LogTime) {
         guard let index = attempts.indices.last, attempts[index].end == nil else { return }
         attempts[index].end = time
         attempts[index].outcome = outcome
+        attempts[index].act = act
     }
 
     /// Ends the attempt that an event names. A completion by an older one ends what runs, too.

@@ -162,6 +162,14 @@ final class StateReading {
             state.tasks[number].worker = renumbered(state.tasks[number].worker)
             state.tasks[number].completedBy = renumbered(state.tasks[number].completedBy)
             let status = state.tasks[number].status
+            var ended = state.tasks[number].endedAttempts
+            while ended != TaskRecord.none {
+                let attempt = state.attempts[Int(ended)]
+                if attempt.worker != TaskRecord.none {
+                    state.workers[Int(attempt.worker)].note(attempt, ofPhase: state.phase(of: number))
+                }
+                ended = attempt.previous
+            }
             state.phaseCounts[Int(state.templates[Int(template)].phase)][status] += 1
             state.counts[status] += 1
         }

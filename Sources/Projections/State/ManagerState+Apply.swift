@@ -232,11 +232,12 @@ extension ManagerState {
     /// Puts the running attempt, if any, into the list of ended ones and frees its worker.
     private mutating func endRunning(_ number: Int, _ outcome: EndedAttempt.Outcome, _ now: Int64) {
         guard tasks[number].status == .assigned else { return }
-        attempts.append(
-            EndedAttempt(
-                attempt: tasks[number].attempt, worker: tasks[number].worker, assignedAt: tasks[number].assignedAt,
-                endedAt: now, outcome: outcome, previous: tasks[number].endedAttempts))
+        let ended = EndedAttempt(
+            attempt: tasks[number].attempt, worker: tasks[number].worker, assignedAt: tasks[number].assignedAt,
+            endedAt: now, outcome: outcome, previous: tasks[number].endedAttempts)
+        attempts.append(ended)
         tasks[number].endedAttempts = UInt32(attempts.count - 1)
+        if ended.worker != TaskRecord.none { workers[Int(ended.worker)].note(ended, ofPhase: phase(of: number)) }
         letGo(number)
     }
 

@@ -113,89 +113,9 @@ extension ManagerState {
         guard all.total >= Int64(leastRuns) else { return nil }
         return all.quantile(0.5)
     }
-
-    /// What the events tell of one worker.
-    public struct WorkerSummary: Sendable {
-        /// The worker's name.
-        public var name: String
-        /// What it holds now.
-        public var holding: [(task: String, attempt: UInt32)]
-        /// The time of its first event.
-        public var firstEvent: LogTime
-        /// The time of its last event.
-        public var lastEvent: LogTime
-        /// Attempts that completed.
-        public var completed: Int64
-        /// Attempts that failed.
-        public var failed: Int64
-        /// Attempts that failed since the last one that completed, and since it was released.
-        public var failuresInRow: Int64
-        /// Attempts that were lost.
-        public var lost: Int64
-        /// Seconds in which it held a task that ended.
-        public var busySeconds: Double
-        /// True where its attempts of some phase take more than twice as long as those of the others.
-        public var isSlow: Bool
-        /// The mean duration, in seconds; nil without any.
-        public var meanSeconds: Double?
-        /// The median duration, in seconds.
-        public var p50Seconds: Double?
-        /// The 95th percentile of durations, in seconds.
-        public var p95Seconds: Double?
-    }
-
-    /// All workers, in the order in which they first came.
-    public var workerSummaries: [WorkerSummary] {
-        let slow = slowWorkers
-        return workers.enumerated().map { number, worker in
-            var total = RunStatistics()
-            for run in worker.runs.map(\.statistics) {
-                total.completed += run.completed
-                total.failed += run.failed
-                total.lost += run.lost
-                total.busyMicroseconds += run.busyMicroseconds
-                total.durations.add(run.durations)
-            }
-            let timed = total.durations.counts.reduce(0) { $0 + $1.count }
-            return WorkerSummary(
-                name: workerNames.text(number),
-                holding: worker.holding.map { (ids.text(Int($0)), tasks[Int($0)].attempt) },
-                firstEvent: LogTime(microseconds: worker.firstEvent),
-                lastEvent: LogTime(microseconds: worker.lastEvent), completed: total.completed, failed: total.failed,
-                failuresInRow: worker.failuresInRow, lost: total.lost,
-                busySeconds: Double(total.busyMicroseconds) / 1_000_000, isSlow: slow.contains(number),
-                meanSeconds: timed == 0 ? nil : Double(total.busyMicroseconds) / 1_000_000 / Double(timed),
-                p50Seconds: total.durations.quantile(0.5), p95Seconds: total.durations.quantile(0.95))
-        }
-    }
 }
 
 extension ManagerState {
-    /// Runs of a phase that a worker, and the others together, must have for a comparison.
-    private static let leastRunsCompared: Int64 = 3
-
-    /// Workers whose median run of some phase is more than twice that of all others together.
-    private var slowWorkers: Set<Int> {
-        var byPhase: [UInt32: [(worker: Int, durations: DurationHistogram)]] = [:]
-        for (number, worker) in workers.enumerated() {
-            for run in worker.runs where run.statistics.durations.total >= Self.leastRunsCompared {
-                byPhase[run.phase, default: []].append((number, run.statistics.durations))
-            }
-        }
-        var slow: Set<Int> = []
-        for runs in byPhase.values where runs.count > 1 {
-            var all = DurationHistogram()
-            for run in runs { all.add(run.durations) }
-            for run in runs {
-                guard let own = run.durations.quantile(0.5),
-                    let others = all.subtracting(run.durations).quantile(0.5)
-                else { continue }
-                if own > 2 * others { slow.insert(run.worker) }
-            }
-        }
-        return slow
-    }
-
     /// Completions a second, over the time since the first worker came; 0 before the first completion.
     public func completionRate(now: LogTime) -> Double {
         let done = workers.reduce(0) { $0 + $1.runs.reduce(0) { $0 + $1.statistics.completed } }

@@ -69,6 +69,28 @@ struct DurationHistogram: Sendable, Equatable {
         return nil
     }
 
+    /// The same, where the durations' sum is known too: a bucket's middle is moved to where the duration can be. Of one
+    /// duration, that is exact.
+    func quantile(_ share: Double, sumMicroseconds: Int64) -> Double? {
+        guard let middle = quantile(share) else { return nil }
+        let total = self.total
+        let rank = max(1, Int64((Double(total) * share).rounded(.up)))
+        // Those before the rank have at least their buckets' lower bounds, those behind it at most their upper ones; the
+        // rest of the sum is shared by durations that are all at least, or all at most, the one that is looked for.
+        var (before, behind, seen) = (0.0, 0.0, Int64(0))
+        for (bucket, count) in counts {
+            let smaller = min(count, max(0, rank - 1 - seen))
+            let greater = min(count, max(0, seen + count - rank))
+            before += Double(smaller) * Self.lowerBound(bucket)
+            behind += Double(greater) * Self.lowerBound(bucket + 1)
+            seen += count
+        }
+        let sum = Double(sumMicroseconds)
+        let most = (sum - before) / Double(total - rank + 1) / 1_000_000
+        let least = (sum - behind) / Double(rank) / 1_000_000
+        return max(0, min(most, max(least, middle)))
+    }
+
     private static func bucket(_ microseconds: Int64) -> Int32 {
         let value = UInt64(max(microseconds, 0))
         if value < 8 { return Int32(value) }
@@ -77,11 +99,15 @@ struct DurationHistogram: Sendable, Equatable {
     }
 
     private static func middle(_ bucket: Int32) -> Double {
+        bucket < 8 ? Double(bucket) : (lowerBound(bucket) + lowerBound(bucket + 1)) / 2
+    }
+
+    /// The least duration of a bucket, in microseconds.
+    private static func lowerBound(_ bucket: Int32) -> Double {
         if bucket < 8 { return Double(bucket) }
-        let exponent = Double((bucket / 8) + 2 - 3)
         var scale = 1.0
-        for _ in 0..<Int(exponent) { scale *= 2 }
-        return (Double(8 + bucket % 8) + 0.5) * scale
+        for _ in 0..<Int(bucket / 8 - 1) { scale *= 2 }
+        return Double(8 + bucket % 8) * scale
     }
 }
 
@@ -95,6 +121,24 @@ struct WorkerRecord: Sendable {
     var holding: [UInt32] = []
     /// By phase, in the order in which they first came: few, so that looking through them is faster than hashing.
     var runs: [(phase: UInt32, statistics: RunStatistics)] = []
+    /// By phase, how long attempts ran that it gave back or that an operator ended. It stands in the tasks' ended attempts,
+    /// so that it is kept nowhere else: whoever reads a state adds it up.
+    var givenUp: [(phase: UInt32, microseconds: Int64)] = []
+
+    /// Adds an attempt that ended without completing its task, where its time counts as busy and stands in no run.
+    @inline(__always)
+    mutating func note(_ attempt: EndedAttempt, ofPhase phase: UInt32) {
+        // Of a lost attempt nobody knows how long it ran; a failed one is a run.
+        guard attempt.outcome == .operator || attempt.outcome == .returned,
+            attempt.assignedAt != TaskRecord.never
+        else { return }
+        let duration = max(0, attempt.endedAt - attempt.assignedAt)
+        if let at = givenUp.firstIndex(where: { $0.phase == phase }) {
+            givenUp[at].microseconds += duration
+        } else {
+            givenUp.append((phase, duration))
+        }
+    }
 
     /// Lends the statistics of a phase for a change.
     @inline(__always)

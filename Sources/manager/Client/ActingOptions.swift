@@ -82,9 +82,27 @@ struct RemoteActor: TaskActor {
         let name = sweep.file.name.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? "sweep"
         let body = try await client.ask(
             .POST, "/sweeps?name=\(name)", body: sweep.yaml, type: "application/yaml")
-        return SweepLoader.Loaded(
+        var loaded = SweepLoader.Loaded(
             added: try answerNumber("added", in: body), existing: try answerNumber("existing", in: body),
             extended: try answerNumber("extended", in: body), gone: try answerNumber("gone", in: body))
+        loaded.goneTasks = try Self.goneTasks(body)
+        return loaded
+    }
+
+    /// The member `gone_tasks`; none in the answer of an older manager, or where there are none.
+    private static func goneTasks(_ body: [UInt8]) throws(JSONError) -> [String] {
+        var names: [String] = []
+        var failure: JSONError?
+        body.withUnsafeBufferPointer { bytes in
+            var reader = JSONReader(bytes)
+            do throws(JSONError) {
+                try reader.object { key, reader throws(JSONError) in
+                    if key == "gone_tasks" { names = try reader.strings() } else { try reader.skip() }
+                }
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return names
     }
 
     func operate(_ request: OperationRequest) async throws -> Int {

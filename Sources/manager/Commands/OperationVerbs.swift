@@ -145,8 +145,23 @@ struct PriorityCommand: AsyncParsableCommand {
 
             Examples:
               manager priority 10 exp1_0_42 exp1_1_42
+              manager priority -5 exp1_2_42
               manager priority --priority=-5 --phase exp2
             """)
+
+    /// The arguments with a negative number as `--priority=-5`: by itself it would be taken for an option.
+    static func withOption(_ arguments: [String]) -> [String] {
+        var arguments = arguments
+        let end = arguments.firstIndex(of: "--") ?? arguments.endIndex
+        for place in arguments[..<end].indices.dropFirst() where arguments[place - 1] != "--priority" {
+            let digits = arguments[place].dropFirst()
+            guard arguments[place].hasPrefix("-"), !digits.isEmpty, digits.allSatisfy({ $0.isASCII && $0.isNumber })
+            else { continue }
+            arguments[place] = "--priority=\(arguments[place])"
+            break
+        }
+        return arguments
+    }
 
     @Option(parsing: .unconditional, help: "The priority, a whole number (0: the usual one).") var priority: Int?
     @OptionGroup var options: OperationOptions

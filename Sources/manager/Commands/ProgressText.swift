@@ -53,7 +53,7 @@ struct RunRate: Sendable {
 /// The texts of a run's progress. Pure.
 enum ProgressText {
     /// The line for a terminal of `width` columns, at most `width - 1` long so that it never wraps:
-    /// `[########........]  48/240  20.0 %  2 running  1 failed  3.2/s  ETA 1m 00s`.
+    /// `[########........]  47/240  19.6 %  2 running  1 failed  3.2/s  ETA 1m 00s`.
     ///
     /// What does not fit is left out from the end; the bar takes what remains, up to 40 columns. `color`: ANSI colours.
     static func bar(_ counts: RunCounts, perSecond: Double?, width: Int, color: Bool) -> String {
@@ -77,15 +77,16 @@ enum ProgressText {
         return "[\(body)]" + words.map { "  " + $0 }.joined()
     }
 
-    /// The plain line: `48/240 (20.0%), 2 running, 1 failed, 3.2/s, ETA 1m 00s`.
+    /// The plain line: `47/240 (19.6%), 2 running, 1 failed, 3.2/s, ETA 1m 00s`. Of all tasks those that are complete, as
+    /// `status` counts them; the time that remains is for all to which something can still happen.
     static func line(_ counts: RunCounts, perSecond: Double?) -> String {
-        var words = ["\(counts.done)/\(counts.total) (\(percent(counts))%)"]
+        var words = ["\(counts.complete)/\(counts.total) (\(percent(counts))%)"]
         words += facts(counts, perSecond: perSecond).dropFirst(2)
         return words.joined(separator: ", ")
     }
 
     private static func facts(_ counts: RunCounts, perSecond: Double?) -> [String] {
-        var words = ["\(counts.done)/\(counts.total)", "\(percent(counts)) %", "\(counts.running) running"]
+        var words = ["\(counts.complete)/\(counts.total)", "\(percent(counts)) %", "\(counts.running) running"]
         if counts.failed > 0 { words.append("\(counts.failed) failed") }
         if counts.setAside > 0 { words.append("\(counts.setAside) set aside") }
         guard let perSecond, perSecond > 0, counts.done < counts.total else { return words }
@@ -95,7 +96,7 @@ enum ProgressText {
     }
 
     private static func percent(_ counts: RunCounts) -> String {
-        counts.total == 0 ? "0.0" : fixed(100 * Double(counts.done) / Double(counts.total), decimals: 1)
+        counts.total == 0 ? "0.0" : fixed(100 * Double(counts.complete) / Double(counts.total), decimals: 1)
     }
 
     /// A rate in the unit that gives at least one a unit: `3.2/s`, `12/min`, `4.5/h`.

@@ -31,6 +31,8 @@ struct RunCommand: AsyncParsableCommand {
             do throws(CommandTemplateError) {
                 for phase in files.flatMap(\.phases) { try CommandTemplate.validate(phase.points, fallback: command) }
             } catch { throw VerbFailure(error.description, status: 1) }
+            try ProgramSearch(path: ProcessInfo.processInfo.environment["PATH"]).check(
+                files.flatMap(\.phases), fallback: command)
             try data.fileSystem.createDirectories(data.path)
             let session = RunSession(data: data, sweeps: files, slots: slots, command: command, logger: logger)
             let isComplete = try await session.run(segmentBytes: try size())

@@ -30,13 +30,13 @@ enum RunOutcome {
     private static func rows(_ before: ManagerState, _ after: ManagerState) -> [RunSummary.WorkerRow] {
         let old = Dictionary(before.workerSummaries.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         return after.workerSummaries.compactMap { worker in
-            let earlier = old[worker.name]
-            let completed = Int(worker.completed - (earlier?.completed ?? 0))
-            let failed = Int(worker.failed - (earlier?.failed ?? 0))
+            let (now, earlier) = (worker.all, old[worker.name]?.all ?? ManagerState.RunFigures())
+            let completed = Int(now.completed - earlier.completed)
+            let failed = Int(now.failed - earlier.failed)
             guard completed + failed > 0 else { return nil }
             return RunSummary.WorkerRow(
                 name: worker.name, completed: completed, failed: failed,
-                busySeconds: worker.busySeconds - (earlier?.busySeconds ?? 0))
+                busySeconds: now.busySeconds - earlier.busySeconds, runSeconds: now.runSeconds - earlier.runSeconds)
         }
     }
 

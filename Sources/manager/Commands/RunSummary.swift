@@ -10,6 +10,8 @@ struct RunSummary: Sendable {
         var failed: Int
         /// The time in which a program ran, in seconds.
         var busySeconds: Double
+        /// The part of it that ended in a completion or a failure.
+        var runSeconds: Double
     }
 
     /// A task that is not complete, and why.
@@ -65,7 +67,7 @@ struct RunSummary: Sendable {
         guard !workers.isEmpty else { return [] }
         let rows = workers.map { worker -> [String] in
             let ended = worker.completed + worker.failed
-            let mean = ended > 0 ? ProgressText.fixed(worker.busySeconds / Double(ended), decimals: 2) : "-"
+            let mean = ended > 0 ? ProgressText.fixed(worker.runSeconds / Double(ended), decimals: 2) : "-"
             let busy =
                 wallSeconds > 0
                 ? ProgressText.fixed(min(100, 100 * worker.busySeconds / wallSeconds), decimals: 0) : "-"

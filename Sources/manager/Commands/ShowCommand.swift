@@ -91,7 +91,10 @@ struct TaskSheet {
         line("worker", record.worker)
         line("start", record.start.map { "\($0)" })
         line("end", record.end.map { "\($0)" })
-        line("outcome", record.outcome + (record.isLate ? " (late)" : "") + (record.via == "csv" ? " (by a row)" : ""))
+        line(
+            "outcome",
+            record.outcome + (record.act.map { " (\($0))" } ?? "") + (record.isLate ? " (late)" : "")
+                + (record.via == "csv" ? " (by a row)" : ""))
         let seconds =
             record.provenance.durationSeconds
             ?? record.start.flatMap { start in record.end.map { $0.seconds(since: start) } }

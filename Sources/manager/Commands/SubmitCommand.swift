@@ -27,7 +27,8 @@ struct SubmitCommand: AsyncParsableCommand {
     var words: [String] = []
     @OptionGroup var one: OneTaskOptions
     @OptionGroup var acting: ActingOptions
-    @Flag(help: "One JSON object: added, existing, extended, gone.") var json = false
+    @Flag(help: "One JSON object: added, existing, extended, gone, and gone_tasks where there are some.") var json =
+        false
 
     private var files: [String] { one.isGiven ? [] : words }
     private var command: [String] { one.isGiven ? words : [] }
@@ -51,7 +52,10 @@ struct SubmitCommand: AsyncParsableCommand {
                     total.existing += loaded.existing
                     total.extended += loaded.extended
                     // A single task says nothing of the other points of its phase.
-                    if !one.isGiven { total.gone += loaded.gone }
+                    guard !one.isGiven else { continue }
+                    total.gone += loaded.gone
+                    total.goneTasks += loaded.goneTasks.prefix(
+                        SweepLoader.Loaded.mostNamed - total.goneTasks.count)
                 }
                 for batch in submission.batches {
                     let added = try await actor.add(batch)
@@ -85,11 +89,20 @@ struct SubmitCommand: AsyncParsableCommand {
         }
         for name in files {
             let bytes = try Terminal.read(name)
+            let place = name == "-" ? "standard input" : name
+            if bytes.allSatisfy({ $0 == 32 || (9...13).contains($0) }) {
+                throw VerbFailure("\(place) is empty: tasks as JSON lines are due, or a sweep file (YAML)", status: 1)
+            }
             let isSweep = name.hasSuffix(".yaml") || name.hasSuffix(".yml")
             if isSweep || !TaskLines.looksLikeJSON(bytes) {
-                submission.sweeps.append(try Self.sweep(bytes, name: name == "-" ? "standard input" : name))
+                do { submission.sweeps.append(try Self.sweep(bytes, name: place)) } catch let error as SweepError
+                    where !isSweep
+                {
+                    throw VerbFailure(
+                        "\(place) holds neither tasks (JSON lines) nor a sweep (YAML): \(error)", status: 1)
+                }
             } else {
-                submission.batches += try TaskLines(bytes, name: name == "-" ? "standard input" : name).batches
+                submission.batches += try TaskLines(bytes, name: place).batches
             }
         }
         return submission
@@ -103,7 +116,8 @@ struct SubmitCommand: AsyncParsableCommand {
     }
 
     private static func json(_ total: SweepLoader.Loaded) -> String {
-        "{\"added\":\(total.added),\"existing\":\(total.existing),\"extended\":\(total.extended),\"gone\":\(total.gone)}\n"
+        "{\"added\":\(total.added),\"existing\":\(total.existing),\"extended\":\(total.extended),\"gone\":\(total.gone)"
+            + String(decoding: total.goneMember, as: UTF8.self) + "}\n"
     }
 
     private static func text(_ total: SweepLoader.Loaded) -> String {
@@ -112,7 +126,7 @@ struct SubmitCommand: AsyncParsableCommand {
         if total.extended > 0 { text += " (\(total.extended) of them got another output directory)" }
         if total.gone > 0 {
             text +=
-                "\n\(tasks(total.gone)) of these phases \(total.gone == 1 ? "is" : "are") no longer in the file: kept"
+                "\n\(tasks(total.gone)) of these phases \(total.gone == 1 ? "is" : "are") no longer in the file: kept (\(total.goneText))"
         }
         return text + "\n"
     }

@@ -50,6 +50,7 @@ struct WorkerCommand: AsyncParsableCommand {
                 throw VerbFailure(error.description, status: 1)
             }
             if let maxTasks, maxTasks < 1 { throw ValidationError("--max-tasks is \(maxTasks): give at least 1") }
+            try ProgramSearch(path: environment["PATH"]).check(workerCommand: command)
             let base = name ?? hostName() + (gpu.map { "-gpu\($0)" } ?? "")
             if let problem = Bounds.problem(withName: base, what: "--name") { throw ValidationError(problem) }
             let session = WorkerSession(

@@ -210,7 +210,9 @@ final class ManagerDaemon: Sendable {
         let loaded = try SweepLoader(processor: processor, data: options.data).load(
             options.sweeps, actor: options.actor)
         if loaded.gone > 0 {
-            logger.notice("\(loaded.gone) tasks stand whose points are in no sweep file any more; they are kept")
+            logger.notice(
+                "\(loaded.gone) tasks stand whose points are in no sweep file any more; they are kept: \(loaded.goneText)"
+            )
         }
         StartReport.say("Updating state with CSV completions...")
         let marked = reconciler.scan()

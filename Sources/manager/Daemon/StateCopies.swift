@@ -85,7 +85,7 @@ struct StateCopies: Sendable {
             if let problem = StateDecoder.checksumProblem(bytes) { throw problem }
             return true
         } catch {
-            warn("\(candidate.path) is not used: \(error)")
+            warnOf(candidate, error)
             return false
         }
     }
@@ -96,8 +96,24 @@ struct StateCopies: Sendable {
             try GzipFile.read(candidate.path, on: data.fileSystem) { bytes += $0 }
             return try StateDecoder.state(bytes)
         } catch {
-            warn("\(candidate.path) is not used: \(error)")
+            warnOf(candidate, error)
             return nil
         }
+    }
+
+    /// The journal is whole: what helps depends on the copy.
+    private func warnOf(_ candidate: Candidate, _ error: any Error) {
+        let why: String
+        switch error {
+        case JournalError.damage(let damage): why = damage.detail
+        case SnapshotProblem.checksum: why = "its checksum is wrong"
+        case SnapshotProblem.malformed(let what): why = "it is no state file: \(what)"
+        default: return warn("\(candidate.path) is not used: \(error)")
+        }
+        let advice =
+            candidate.isBaseline
+            ? "it stands in for history that was discarded: put it back from a copy of the directory"
+            : "the journal and the other backups have everything; 'manager backups' tells which ones are good"
+        warn("\(candidate.path) is damaged and counts for nothing (\(why)): \(advice)")
     }
 }

@@ -11,6 +11,25 @@ struct SweepLoader {
         var extended = 0
         /// Points that stand in the journal for these phases but no longer in the files.
         var gone = 0
+        /// The first of them by id, in the order in which they were added; at most `mostNamed`.
+        var goneTasks: [String] = []
+
+        /// How many are named.
+        static let mostNamed = 20
+
+        /// The ids of those that are named, and how many there are besides: `p_0_42, p_1_42, … and 3 more`.
+        var goneText: String {
+            goneTasks.joined(separator: ", ")
+                + (gone > goneTasks.count ? ", … and \(gone - goneTasks.count) more" : "")
+        }
+
+        /// `,"gone_tasks":[…]`; nothing where there are none.
+        var goneMember: [UInt8] {
+            guard gone > 0 else { return [] }
+            var out = Array(",\"gone_tasks\":".utf8)
+            appendJSONStrings(goneTasks, to: &out)
+            return out
+        }
     }
 
     let processor: CommandProcessor
@@ -62,7 +81,9 @@ struct SweepLoader {
                 counter += 1
                 loaded.added += 1
             }
-            loaded.gone = known.keys.count { !seen.contains($0) }
+            let gone = known.filter { !seen.contains($0.key) }.map(\.value).sorted()
+            loaded.gone = gone.count
+            loaded.goneTasks = gone.prefix(Loaded.mostNamed).map { state.point($0).id }
             do throws(Rejection) {
                 if loaded.added > 0 { try processor.admit(bytes: min(events.count * 512, 32 << 20), core) }
                 position = processor.append(events, actor: actor, &core, false)

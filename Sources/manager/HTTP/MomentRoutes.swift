@@ -44,7 +44,7 @@ struct MomentRoutes: Sendable {
         let asked = try await AskedMoment(request, set)
         // Heartbeats and progress are known of now alone.
         let live = asked.moment == .now ? asked.loaded.processor.live : LiveWorkers()
-        return JSONAnswer.json(StatusJSON.workers(try await asked.state(), live: live))
+        return JSONAnswer.json(WorkersJSON.bytes(try await asked.state(), live: live))
     }
 }
 

@@ -53,6 +53,7 @@ struct TaskRoutes: Sendable {
         var out = Array(
             "{\"added\":\(done.added),\"existing\":\(done.existing),\"extended\":\(done.extended),\"gone\":\(done.gone)"
                 .utf8)
+        out.append(contentsOf: done.goneMember)
         out.append(contentsOf: ",\"warnings\":".utf8)
         appendJSONStrings(sweep.warnings.map(\.description), to: &out)
         return JSONAnswer.json(out + [125])

@@ -12,11 +12,25 @@ struct ResultColumns: Sendable {
     /// The names, in order.
     private(set) var names: [[UInt8]]
     private var places: [[UInt8]: Int] = [:]
+    /// The places of names that stand more than once.
+    private var repeated: [[UInt8]: [Int]] = [:]
 
     /// Takes the names of a header; of two equal names the first one counts.
     init(_ names: [[UInt8]] = []) {
         self.names = names
-        for (index, name) in names.enumerated() where places[name] == nil { places[name] = index }
+        for (index, name) in names.enumerated() {
+            if let first = places[name] { repeated[name, default: [first]].append(index) } else { places[name] = index }
+        }
+    }
+
+    /// The first of some columns that stands several times with different values in a row; nil where none does.
+    func contradiction(in row: CSVRow, among wanted: some Sequence<[UInt8]>) -> [UInt8]? {
+        guard !repeated.isEmpty else { return nil }
+        return wanted.first { name in
+            guard let all = repeated[name], let first = all.first else { return false }
+            let form = CellValue.form(cell: row.value(first))
+            return all.contains { CellValue.form(cell: row.value($0)) != form }
+        }
     }
 
     /// Where a column stands; nil where there is none.

@@ -39,6 +39,9 @@ struct RowIndex: Sendable {
     /// How many tasks are in it.
     var count: Int { earlier.count }
 
+    /// Every column that tells tasks apart, each once for a set of key columns that it belongs to.
+    var keyColumns: [[UInt8]] { groups.flatMap(\.columns) }
+
     /// Takes in the tasks that were added since the last time.
     mutating func extend(to state: ManagerState) {
         guard earlier.count < state.taskCount else { return }

@@ -40,6 +40,9 @@ struct RowJudge {
                     + "it completes nothing", of: file)
             return .nothing
         }
+        if isContradicted(row, rowNumber, columns, [ResultColumns.task, ResultColumns.attempt], file, &warnings) {
+            return .nothing
+        }
         var task: Int?
         var attempt: UInt32?
         if let place = columns.index(of: ResultColumns.task), !row.fields[place].range.isEmpty {
@@ -59,6 +62,7 @@ struct RowJudge {
         _ warnings: inout RowWarnings
     ) -> Int? {
         index.extend(to: state)
+        if isContradicted(row, rowNumber, columns, index.keyColumns, file, &warnings) { return nil }
         let named = TaskCell(row, columns)
         switch index.match(row, columns, state) {
         case .task(let number): return number
@@ -78,6 +82,19 @@ struct RowJudge {
             }
         }
         return nil
+    }
+
+    /// True, and said, where one of these columns stands twice in the header and its values in the row differ: which of them
+    /// is meant cannot be known.
+    private func isContradicted(
+        _ row: CSVRow, _ rowNumber: Int, _ columns: ResultColumns, _ wanted: [[UInt8]], _ file: String,
+        _ warnings: inout RowWarnings
+    ) -> Bool {
+        guard let name = columns.contradiction(in: row, among: wanted) else { return false }
+        warnings.say(
+            "\(file), row \(rowNumber): the header has the column '\(String(decoding: name, as: UTF8.self))' several times, "
+                + "and the row has different values there; it completes nothing", of: file)
+        return true
     }
 
     /// What a row that speaks for no task by its id has in the column of ids.

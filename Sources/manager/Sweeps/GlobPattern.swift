@@ -17,6 +17,9 @@ struct GlobPattern: Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// False where the text can only match the one name that it is.
+    var isPattern: Bool { description.contains { "*?[\\".contains($0) } }
+
     /// The files that match, sorted by bytes; directories are none. A relative pattern is meant from `directory`
     /// (empty: the working directory), and so are the names that are returned. Throws what listing a directory throws,
     /// other than that it is missing or may not be read.

@@ -15,7 +15,10 @@ enum SweepFileNames {
         /// One sentence.
         var description: String {
             switch self {
-            case .noMatch(let pattern): "--config \(pattern) matches no file; name a sweep file or quote the pattern"
+            case .noMatch(let pattern):
+                GlobPattern(pattern).isPattern
+                    ? "\(pattern) matches no file; name a sweep file or quote the pattern"
+                    : "there is no sweep file \(pattern)"
             case .file(let error): error.description
             }
         }

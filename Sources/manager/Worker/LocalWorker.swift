@@ -24,6 +24,8 @@ actor LocalWorker {
 
     private let settings: Settings
     private let port: any WorkerPort
+    /// The attempt whose end the manager was told last, or was to be told.
+    private var lastTried: AttemptReference?
     private let runner: any AttemptRunner
     private let outbox: Outbox
     private let courier: OutcomeCourier
@@ -97,7 +99,10 @@ actor LocalWorker {
                 }
                 report.yield(.forgotten)
             }
-        case .deliver(let outcome): Task { report.yield(.answered(await courier.deliver(outcome))) }
+        case .deliver(let outcome):
+            let isRepeated = outcome.reference == lastTried
+            lastTried = outcome.reference
+            Task { report.yield(.answered(await courier.deliver(outcome, isRepeated: isRepeated))) }
         case .forget(let reference):
             Task {
                 await courier.forget(reference)

@@ -12,8 +12,8 @@ struct OutcomeCourier: Sendable {
     /// The waits between tries.
     var backoff = Backoff()
 
-    /// Tells the manager once.
-    func deliver(_ outcome: KeptOutcome) async -> DeliveryAnswer {
+    /// Tells the manager once. `isRepeated`: it was tried before, and that it is kept was said then.
+    func deliver(_ outcome: KeptOutcome, isRepeated: Bool = false) async -> DeliveryAnswer {
         let (task, attempt) = (outcome.reference.task, outcome.reference.attempt)
         let answer =
             switch outcome.outcome {
@@ -31,7 +31,9 @@ struct OutcomeCourier: Sendable {
         case .refused(let reason):
             logger.warning("the manager does not take an attempt's end; it is dropped: \(reason)", metadata: facts)
         case .unavailable(let reason):
-            logger.warning("an attempt's end is kept and delivered later: \(reason)", metadata: facts)
+            logger.log(
+                level: isRepeated ? .debug : .warning,
+                "an attempt's end is kept and delivered later: \(reason)", metadata: facts)
         }
         return answer
     }
@@ -48,7 +50,7 @@ struct OutcomeCourier: Sendable {
         var answered = 0
         for outcome in outcomes {
             var failures = 0
-            while case .unavailable = await deliver(outcome) {
+            while case .unavailable = await deliver(outcome, isRepeated: failures > 0) {
                 failures += 1
                 let delay = backoff.delay(afterFailures: failures, jitter: Double.random(in: 0...1))
                 do { try await Task.sleep(for: delay) } catch { return answered }

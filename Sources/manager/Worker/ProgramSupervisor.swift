@@ -7,9 +7,10 @@ import SystemPackage
 ///
 /// Both streams come through pipes: so the log can be rotated and faulted like any file of ours, a disk full of
 /// output harms nobody, and the end of standard error is known apart from standard output. Each stream's order is
-/// kept; between the two the log has the order of arrival here, which is that of writing but for what is written
-/// within the same instant. A pipe may outlive its program in a process that left the group: what stands in it when
-/// the group is gone is read, but its end is not waited for.
+/// kept. Between the two: what was written to standard output before a piece of standard error stands before it. What
+/// came behind that piece may stand before it too, if both were written before we looked: pipes keep no times. A pipe
+/// may outlive its program in a process that left the group: what stands in it when the group is gone is read, but its
+/// end is not waited for.
 ///
 /// The program's process is not reaped here: as long as it is a zombie its pid, and so the group's number, cannot
 /// come to mean anybody else. swift-subprocess reaps it afterwards.
@@ -18,7 +19,7 @@ struct ProgramSupervisor {
     struct Observation: Sendable {
         /// From start to the program's own end.
         var duration: Duration
-        /// The greatest resident set in bytes; nil where unknown.
+        /// The greatest resident set in bytes; nil where unknown, or not told apart from this process' own.
         var maxRSSBytes: Int64?
         /// Why it was stopped; nil where it ended by itself.
         var stopReason: StopReason?
@@ -50,16 +51,18 @@ struct ProgramSupervisor {
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
     private var tail = OutputTail(capacityBytes: ProgramOutcome.maximumErrorBytes)
-    private var openStreams: Set<FileDescriptor> = []
+    private var openStreams: [FileDescriptor] = []
     private var endedAfter: Duration?
     private var maxRSSBytes: Int64?
+    /// This process' greatest resident set: the program began as its copy.
+    private let ownPeak = OwnMemory.peakBytes()
 
     /// While only leftovers of a group run there is nothing to wait on: they are looked for this often.
     private static let leftoverInterval = Duration.milliseconds(20)
     /// Without a pidfd the program itself is looked for this often.
     private static let pollInterval = Duration.milliseconds(50)
     /// What may stand in a pipe at the end; more comes from somebody who left the group and goes on writing.
-    private static let drainBytes = 4 << 20
+    private static let drainBytes = 8 << 20
 
     /// Begins the watch of a program that was started at `start`: its time runs from there.
     init(
@@ -104,7 +107,7 @@ struct ProgramSupervisor {
     private mutating func takeSteps() {
         if endedAfter == nil, case .ended(let bytes) = ChildUsage.look(at: pid) {
             endedAfter = elapsed
-            maxRSSBytes = bytes
+            maxRSSBytes = OwnMemory.ofProgram(maxRSSBytes: bytes, ownPeak: ownPeak)
         }
         let (now, hasEnded, group, table) = (elapsed, endedAfter != nil, pid, processes)
         let signal = plan.step(
@@ -129,14 +132,9 @@ struct ProgramSupervisor {
         }
         // An interrupted or failed poll only means that we look again.
         guard poll(&watched, nfds_t(watched.count), timeoutMilliseconds) > 0 else { return }
-        for entry in watched where entry.revents != 0 {
-            let descriptor = FileDescriptor(rawValue: entry.fd)
-            if descriptor == wake.readEnd {
-                _ = OutputPipe.read(descriptor, atMostBytes: 64)
-            } else if openStreams.contains(descriptor) {
-                _ = copy(from: descriptor)
-            }
-        }
+        let ready = Set(watched.filter { $0.revents != 0 }.map { FileDescriptor(rawValue: $0.fd) })
+        if ready.contains(wake.readEnd) { _ = OutputPipe.read(wake.readEnd, atMostBytes: 64) }
+        if openStreams.contains(where: ready.contains) { _ = copyOutput() }
     }
 
     private var timeoutMilliseconds: Int32 {
@@ -149,24 +147,39 @@ struct ProgramSupervisor {
         return Int32(clamping: max(0, milliseconds + 1))
     }
 
-    /// Copies one chunk; its bytes, or nil when there is nothing (more) to read.
-    private mutating func copy(from stream: FileDescriptor) -> Int? {
+    /// Copies what stands in both streams, at most a pipe's worth of each; how many bytes that were.
+    ///
+    /// Standard error is read first and written last: so whatever of standard output was written before it has been read
+    /// when it is written. A pipe is never fuller than one read takes, unless its program made it larger.
+    private mutating func copyOutput() -> Int {
+        let complaint = take(from: errorOutput)
+        let words = take(from: output)
+        if !words.isEmpty { log.append(words) }
+        if !complaint.isEmpty {
+            log.append(complaint)
+            tail.append(complaint)
+        }
+        return words.count + complaint.count
+    }
+
+    /// What stands in a stream, at most one read; nothing where it has ended or holds nothing.
+    private mutating func take(from stream: FileDescriptor) -> [UInt8] {
+        guard openStreams.contains(stream) else { return [] }
         switch OutputPipe.read(stream) {
-        case .bytes(let bytes):
-            log.append(bytes)
-            if stream == errorOutput { tail.append(bytes) }
-            return bytes.count
-        case .nothingYet: return nil
+        case .bytes(let bytes): return bytes
+        case .nothingYet: return []
         case .end:
-            openStreams.remove(stream)
-            return nil
+            openStreams.removeAll { $0 == stream }
+            return []
         }
     }
 
     private mutating func drain() {
-        for stream in [output, errorOutput] where openStreams.contains(stream) {
-            var room = Self.drainBytes
-            while room > 0, let count = copy(from: stream) { room -= count }
+        var room = Self.drainBytes
+        while room > 0 {
+            let count = copyOutput()
+            if count == 0 { break }
+            room -= count
         }
     }
 }
