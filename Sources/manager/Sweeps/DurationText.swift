@@ -4,13 +4,16 @@ enum DurationText {
         ("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600), ("d", 86400),
     ]
 
-    /// The duration in seconds, finite and not negative; nil when the text is none.
+    /// A hundred years: clocks are reckoned with in 64 bits of nanoseconds.
+    private static let mostSeconds = 3.2e9
+
+    /// The duration in seconds, not negative and at most a hundred years; nil when the text is none.
     static func seconds(_ text: String) -> Double? {
         let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         let suffix = text.dropFirst(digits.count)
-        guard digits.first != ".", digits.last != ".", let count = Double(digits), count.isFinite else { return nil }
-        if suffix.isEmpty { return count }
-        guard let unit = units.first(where: { $0.suffix == suffix }) else { return nil }
-        return count * unit.seconds
+        guard digits.first != ".", digits.last != ".", let count = Double(digits),
+            let unit = suffix.isEmpty ? 1 : units.first(where: { $0.suffix == suffix })?.seconds
+        else { return nil }
+        return count * unit <= mostSeconds ? count * unit : nil
     }
 }
