@@ -42,7 +42,7 @@ simulate: ## Simulated crashes by seed: rounds=100000; only=NAME seed=N replays 
 	swift build --build-tests
 	SIMULATE_ROUNDS=$(rounds) $(if $(seed),SIMULATE_SEED=$(seed)) swift test --skip-build --no-parallel --filter '$(only)'
 
-# Not part of `make test`: it comes from PyPI and takes two minutes.
+# Not part of `make test`: schemathesis comes from PyPI, and takes from half a minute (15 examples) to some (100).
 check-openapi: ## Let schemathesis try the interface against its description (examples=30 seed=1)
 	@scripts/install-needs test
 	swift build --product manager
