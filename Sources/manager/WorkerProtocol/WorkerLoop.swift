@@ -19,7 +19,8 @@ final class WorkerLoop {
     let processor: CommandProcessor
     private let blocks: Bool
     private var isScheduled = false
-    private var isWaiting = false
+    /// The position at which answers are looked at again; nil where none waits.
+    private var awaited: LogPosition?
     /// Connections with answers that are not out yet, in the order of their answers' positions.
     private var dirty: Deque<any LoopConnection> = []
 
@@ -49,23 +50,33 @@ final class WorkerLoop {
     }
 
     private func drain() {
-        isWaiting = false
         let durable = processor.writer.durable
         var blocked: LogPosition?
         for _ in 0..<dirty.count {
             let connection = dirty.removeFirst()
             connection.isQueued = false
             if let position = connection.writeAnswers(durable: durable) {
-                connection.isQueued = true
-                dirty.append(connection)
-                blocked = max(blocked ?? .zero, position)
+                if !connection.isQueued {
+                    connection.isQueued = true
+                    dirty.append(connection)
+                }
+                blocked = min(blocked ?? position, position)
             }
         }
-        if let blocked, !isWaiting {
-            isWaiting = true
-            let box = NIOLoopBound(self, eventLoop: eventLoop)
-            let eventLoop = eventLoop
-            processor.publisher.whenDurable(blocked) { eventLoop.execute { box.value.drain() } }
+        // The first of them: those whose write ends sooner do not wait for those behind.
+        if let blocked, awaited.map({ blocked < $0 }) ?? true { wait(for: blocked) }
+    }
+
+    private func wait(for position: LogPosition) {
+        awaited = position
+        let box = NIOLoopBound(self, eventLoop: eventLoop)
+        let eventLoop = eventLoop
+        processor.publisher.whenDurable(position) {
+            eventLoop.execute {
+                let loop = box.value
+                if loop.awaited == position { loop.awaited = nil }
+                loop.drain()
+            }
         }
     }
 }
