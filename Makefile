@@ -1,7 +1,7 @@
 # What there is to do: `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test simulate torture bench build lint clean
+.PHONY: help demo test simulate torture check-openapi bench build lint clean
 
 root := $(CURDIR)
 demo_dir ?= demo
@@ -10,7 +10,7 @@ workers ?= 2
 configuration ?= debug
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 demo: ## Run a sweep of 240 real training runs in demo/; run again, it resumes; `rm -r demo` starts afresh
 	@scripts/install-needs demo
@@ -41,6 +41,12 @@ simulate: ## Simulated crashes by seed: rounds=100000; only=NAME seed=N replays 
 	@scripts/install-needs test
 	swift build --build-tests
 	SIMULATE_ROUNDS=$(rounds) $(if $(seed),SIMULATE_SEED=$(seed)) swift test --skip-build --no-parallel --filter '$(only)'
+
+# Not part of `make test`: schemathesis comes from PyPI, and takes from half a minute (15 examples) to some (100).
+check-openapi: ## Let schemathesis try the interface against its description (examples=30 seed=1)
+	@scripts/install-needs test
+	swift build --product manager
+	EXAMPLES=$(or $(examples),30) SEED=$(or $(seed),1) scripts/check-openapi .build/debug/manager
 
 bench: ## Measure replay and durable steps against gzip, zlib, fdatasync and an ideal server
 	@scripts/install-needs bench

@@ -105,7 +105,7 @@ inline void run(int connections, double warmUp, double duration, const std::vect
          double(all.size()) / elapsed, acknowledged, cpu / elapsed, quantiles(all).c_str(), byKind.c_str());
 }
 
-// A blocking loopback connection that reads lines.
+// A blocking loopback connection.
 class Connection {
 public:
   explicit Connection(int port) {
@@ -129,17 +129,21 @@ public:
     }
   }
   std::string line() {
+    std::string l = until("\n");
+    l.pop_back();
+    return l;
+  }
+  // What comes up to `end`, and that.
+  std::string until(const std::string &end) {
     for (;;) {
-      if (auto end = buffer.find('\n'); end != std::string::npos) {
-        std::string l = buffer.substr(0, end);
-        buffer.erase(0, end + 1);
-        return l;
-      }
-      char b[8192];
-      ssize_t n = recv(fd, b, sizeof b, 0);
-      if (n <= 0) die(n == 0 ? "the server closed the connection" : "recv");
-      buffer.append(b, size_t(n));
+      if (auto at = buffer.find(end); at != std::string::npos) return cut(at + end.size());
+      more();
     }
+  }
+  // The next `size` bytes.
+  std::string take(size_t size) {
+    while (buffer.size() < size) more();
+    return cut(size);
   }
   // One request, one answer.
   std::string ask(const std::string &request) {
@@ -148,6 +152,18 @@ public:
   }
 
 private:
+  void more() {
+    char b[8192];
+    ssize_t n = recv(fd, b, sizeof b, 0);
+    if (n <= 0) die(n == 0 ? "the server closed the connection" : "recv");
+    buffer.append(b, size_t(n));
+  }
+  std::string cut(size_t size) {
+    std::string l = buffer.substr(0, size);
+    buffer.erase(0, size);
+    return l;
+  }
+
   int fd;
   std::string buffer;
 };

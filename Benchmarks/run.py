@@ -3,8 +3,8 @@
 
 Run:  make bench                                  everything, a few minutes after the build
       make bench options="--record"               and append the result to Benchmarks/RESULTS.md
-      python3 Benchmarks/run.py [--only replay,past,custody,steps,sync] [--runs 5] [--step-runs 3] [--seconds 3]
-                                [--events 2000000] [--work-dir .build/bench] [--skip-build | --manager PATH | --no-manager]
+      python3 Benchmarks/run.py [--only replay,past,custody,steps,sync,http] [--runs 5] [--step-runs 3] [--seconds 3]
+                                [--events 2000000] [--work-dir .build/bench] [--skip-build | --manager PATH [--yardstick PATH] | --no-manager]
                                 [--record]
 
   replay  a sealed journal folded into the full state, against `gzip -dc | wc -c` and one core of zlib
@@ -13,6 +13,7 @@ Run:  make bench                                  everything, a few minutes afte
           discarding take, against `cp -r` of the directory
   steps   durable steps of the workers' protocol at 1, 16 and 64 connections, against an ideal append server
   sync    one step at 1 connection, against one fdatasync of an append of the same size
+  http    durable claims and completions over HTTP at 64 connections, against hummingbird's empty answer
 
 Alternatives are run in turn, medians are printed. The work directory must be on the disk that is to be measured; the
 generated journals stay there for the next time (about 120 MB; with `past` 3 GB). `--no-manager` measures the references alone. Every
@@ -46,10 +47,11 @@ PROGRAMS = {
     "make_journal": ["g++", "-std=c++17", "-O2", "make_journal.cpp", "-lz"],
     "inflate": ["gcc", "-O2", "inflate.c", "-lz"],
     "step_client": ["g++", "-std=c++17", "-O2", "-pthread", "step_client.cpp"],
+    "http_client": ["g++", "-std=c++17", "-O2", "-pthread", "http_client.cpp"],
     "ideal_server": ["g++", "-std=c++17", "-O2", "ideal_server.cpp"],
     "sync_append": ["gcc", "-O2", "sync_append.c"],
 }
-PARTS = ["replay", "past", "custody", "steps", "sync"]
+PARTS = ["replay", "past", "custody", "steps", "sync", "http"]
 # A setting of the caller's shell must not change what is measured.
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("MANAGER_")}
 
@@ -169,15 +171,20 @@ def build_programs(work):
     return built
 
 
-def build_manager(skip):
+def release_folder():
+    return Path(output(["swift", "build", "-c", "release", "--show-bin-path"], cwd=ROOT).strip())
+
+
+def build(product, skip):
     if not skip:
-        print("Building the release manager ...", flush=True)
-        subprocess.run(["swift", "build", "-c", "release", "--product", "manager"], cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
-    folder = output(["swift", "build", "-c", "release", "--show-bin-path"], cwd=ROOT).strip()
-    manager = Path(folder) / "manager"
-    if not manager.exists():
-        raise Failure(f"{manager} is not there: run without --skip-build")
-    return manager
+        print(f"Building the release {product} ...", flush=True)
+        command = ["swift", "build", "-c", "release", "--product", product]
+        # The yardstick is in the package for the benchmarks alone.
+        subprocess.run(command, cwd=ROOT, check=True, stdin=subprocess.DEVNULL, env={**os.environ, "MANAGER_BENCHMARKS": "1"})
+    program = release_folder() / product
+    if not program.exists():
+        raise Failure(f"{program} is not there: run without --skip-build")
+    return program
 
 
 # ---------------------------------------------------------------------------------------------- tables
@@ -569,6 +576,85 @@ def sync(report, programs, manager, work, runs, seconds):
     report.table(["", "p50 µs", "p99 µs", "× fdatasync", "× ideal"], rows)
 
 
+# ---------------------------------------------------------------------------------------------- over HTTP
+
+
+def empty_answers(program, programs, work, connections, seconds):
+    """The client's figures of a server's empty answer."""
+    (port,) = free_ports(1)
+    log = work / "http-empty.log"
+    with running([program, str(port)], work, log) as server:
+        wait_until("the server of empty answers", lambda: listens(port), server, log)
+        return client_run(programs, server, ["empty", str(port), str(connections), str(seconds)], seconds)
+
+
+def client_run(programs, server, words, seconds):
+    cpu, begin = cpu_seconds(server.pid), time.monotonic()
+    figures = json.loads(output([programs["http_client"], *words], timeout=seconds + 90))
+    figures["server_cpu"] = (cpu_seconds(server.pid) - cpu) / (time.monotonic() - begin)
+    return figures
+
+
+def add_tasks(port, count):
+    """Tasks in requests of 5,000."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    config = {"dataset": "cifar10", "model_type": "cnn", "width_factor": 16, "depth": 4, "poison_ratio": 0.2, "alpha": 100.0,
+              "batch_size": 128, "lr": 0.01, "global_rounds": 50, "seed": 42}  # fmt: skip
+    for first in range(0, count, 5000):
+        tasks = [
+            {"task_id": f"exp1_vary_width_{i}_42", "phase": "exp1_vary_width", "config": config, "output_dirs": ["results_exp1_cifar10"]}
+            for i in range(first, min(count, first + 5000))
+        ]
+        connection.request("POST", "/api/v1/tasks", json.dumps(tasks), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        said = answer.read()
+        if answer.status != 200:
+            raise Failure(f"POST /api/v1/tasks: {answer.status} {said[:500]!r}")
+    connection.close()
+
+
+def worked_answers(manager, programs, work, connections, seconds):
+    """The client's figures of claims and completions; what was acknowledged must stand in the journal."""
+    folder = work / "http-work"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    log = work / "http-work.log"
+    port, workers = free_ports(2)
+    command = [manager, "serve", "--data-dir", folder, "--listen", f"127.0.0.1:{port}", "--worker-listen", f"127.0.0.1:{workers}"]
+    tasks = int((seconds + 1) * 25000)
+    with running(command, folder, log) as server:
+        wait_until("the manager", lambda: is_ready(port), server, log)
+        add_tasks(port, tasks)
+        figures = client_run(programs, server, ["work", str(port), str(connections), str(seconds)], seconds)
+    events, _ = journal_size(folder / "journal")
+    if events < tasks + figures["acknowledged"]:
+        raise Failure(f"{figures['acknowledged']} answers and {tasks} added tasks, but the journal holds {events} events")
+    shutil.rmtree(folder)
+    return figures
+
+
+def over_http(report, programs, manager, yardstick, work, runs, seconds, connections=64):
+    """Claims and completions against an HTTP server that does nothing, in turn, with the same client."""
+    results = collections.defaultdict(list)
+    for _ in range(runs):
+        results["hummingbird's empty answer"].append(empty_answers(yardstick, programs, work, connections, seconds))
+        results["claims + completions"].append(worked_answers(manager, programs, work, connections, seconds))
+    report.line(f"### Over HTTP at {connections} connections that stay open, {seconds:g} s a run, medians of {runs} runs")
+    report.line()
+    base = median_of(results["hummingbird's empty answer"], "steps_per_s")
+    rows = []
+    for kind, got in results.items():
+        rate = median_of(got, "steps_per_s")
+        rows.append(
+            [
+                kind, f"{rate:,.0f}", f"{min(f['steps_per_s'] for f in got):,.0f} – {max(f['steps_per_s'] for f in got):,.0f}", ratio(rate, base),
+                f"{median_of(got, 'all', 'p50_us'):.0f} / {median_of(got, 'all', 'p99_us'):.0f}",
+                f"{median_of(got, 'server_cpu'):.2f}", f"{median_of(got, 'client_cpu'):.2f}",
+            ]
+        )  # fmt: skip
+    report.table(["", "answers/s", "range", "× empty", "µs p50 / p99", "server cores", "client cores"], rows)
+
+
 # ---------------------------------------------------------------------------------------------- the whole
 
 
@@ -586,6 +672,7 @@ def arguments():
     parser.add_argument("--work-dir", type=Path, default=ROOT / ".build" / "bench", help="on the disk to measure (.build/bench)")
     parser.add_argument("--skip-build", action="store_true", help="use the release build that stands")
     parser.add_argument("--manager", type=Path, help="measure this binary, build none")
+    parser.add_argument("--yardstick", type=Path, help="with --manager: the release build of http-yardstick to compare `http` with")
     parser.add_argument("--no-manager", action="store_true", help="the references alone")
     parser.add_argument("--record", action="store_true", help="append the result to Benchmarks/RESULTS.md")
     given = parser.parse_args()
@@ -601,7 +688,7 @@ def main():
     work = given.work_dir.resolve()
     work.mkdir(parents=True, exist_ok=True)
     programs = build_programs(work)
-    manager = None if given.no_manager else given.manager.resolve() if given.manager else build_manager(given.skip_build)
+    manager = None if given.no_manager else given.manager.resolve() if given.manager else build("manager", given.skip_build)
     report = Report()
     report.line(f"## {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC")
     report.line()
@@ -618,6 +705,9 @@ def main():
         steps(report, programs, manager, work, given.step_runs, given.seconds, given.connections)
     if "sync" in given.only:
         sync(report, programs, manager, work, given.step_runs, given.seconds)
+    if "http" in given.only and manager:
+        yardstick = given.yardstick.resolve() if given.yardstick else build("http-yardstick", given.skip_build)
+        over_http(report, programs, manager, yardstick, work, given.step_runs, given.seconds)
     if given.record:
         results = HERE / "RESULTS.md"
         with open(results, "a", encoding="utf-8") as file:

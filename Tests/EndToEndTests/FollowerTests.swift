@@ -94,6 +94,21 @@ import Testing
         #expect(manager.stop() == 0)
     }
 
+    @Test func `clients that leave before anything was answered take nobody's place`() throws {
+        let manager = try RunningManager(scratch.path + "/data")
+        defer { manager.kill() }
+        for _ in 0..<500 {
+            let leaving = try HTTPCaller(manager.http)
+            leaving.resetWhenDropped()
+            leaving.send("GET", "/events?follow=true", headers: ["Accept": "text/event-stream"])
+        }
+        let areGone = try eventuallyBlocking {
+            try HTTPCaller.raw(manager.http, "GET", "/metrics").body.contains("manager_followers 0\n")
+        }
+        #expect(areGone)
+        _ = try follower(manager)
+    }
+
     @Test func `one that takes nothing for a while is served out of the files, and misses nothing`() throws {
         let manager = try RunningManager(scratch.path, ["--segment-bytes", "4MiB"])
         let slow = try follower(manager)

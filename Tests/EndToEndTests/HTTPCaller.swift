@@ -35,6 +35,21 @@ final class HTTPCaller {
     /// Ends the connection, as a client that leaves.
     func shut() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
+    /// Ends our side alone: what was asked for may still be answered.
+    func shutSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    /// True when the server has closed the connection, and sent nothing that was not read.
+    func isAtEnd() -> Bool {
+        var byte: UInt8 = 0
+        return buffer.isEmpty && recv(descriptor, &byte, 1, 0) == 0
+    }
+
+    /// Resets the connection when this caller is dropped, as a machine that is gone.
+    func resetWhenDropped() {
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+    }
+
     /// One call on a connection of its own.
     static func call(
         _ url: String, _ method: String, _ path: String, _ body: String? = nil,

@@ -98,6 +98,28 @@ import Testing
         #expect(try get("/tasks/a/log?follow=true").body == "four\nfive\n")
     }
 
+    @Test func `clients that leave before anything was answered take nobody's place`() throws {
+        try begin("a")
+        try write("one\n", "a.1.log")
+        for _ in 0..<200 {
+            let leaving = try HTTPCaller(manager.http)
+            leaving.resetWhenDropped()
+            leaving.send("GET", "/tasks/a/log?follow=true")
+        }
+        // 64 may follow at once, and all of them find a place when the others are gone.
+        var following: [HTTPCaller] = []
+        let areServed = try eventuallyBlocking {
+            let caller = try HTTPCaller(manager.http)
+            caller.send("GET", "/tasks/a/log?follow=true")
+            if caller.head().status == 200 { following.append(caller) }
+            return following.count == 64
+        }
+        #expect(areServed, "\(following.count) were served")
+        #expect(try get("/tasks/a/log?follow=true").status == 429)
+        try end("a")
+        for caller in following { #expect(pieces(caller, until: "never") == "one\n") }
+    }
+
     @Test func `links out of the directory, pipes and directories are not shown`() throws {
         let secret = scratch.path + "/secret"
         try "secret".write(toFile: secret, atomically: true, encoding: .utf8)

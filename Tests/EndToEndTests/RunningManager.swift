@@ -17,16 +17,17 @@ final class RunningManager {
         return own.deletingLastPathComponent().appendingPathComponent("manager")
     }
 
-    /// Starts `manager serve` and waits until it says where it listens.
+    /// Starts `manager serve` and waits until it says where it listens. `log`: where its standard error goes.
     init(
-        _ directory: String, _ extra: [String] = [], environment: [String: String] = [:], seconds: Double = 30
+        _ directory: String, _ extra: [String] = [], environment: [String: String] = [:], seconds: Double = 30,
+        log: FileHandle = .nullDevice
     ) throws {
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.executableURL = Self.binary
         process.arguments =
             ["serve", "--data-dir", directory, "--listen", "127.0.0.1:0", "--worker-listen", "127.0.0.1:0"] + extra
         process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
+        process.standardError = log
         try process.run()
         let lock = directory + "/journal/lock"
         let process = process

@@ -110,6 +110,32 @@ import Testing
         #expect(try HTTPCaller.raw(manager.http, "GET", "/openapi.json").body.contains("\"openapi\": \"3.1.0\""))
     }
 
+    @Test func `those that ended last come first where that is asked for, as on the dashboard`() throws {
+        let manager = try RunningManager(directory.path)
+        defer { manager.kill() }
+        let tasks = ["a", "b", "c", "d"].map { #"{"task_id":"\#($0)","phase":"p","config":{},"max_retries":0}"# }
+        #expect(
+            try HTTPCaller.call(manager.http, "POST", "/tasks", "[" + tasks.joined(separator: ",") + "]").status == 200)
+        #expect(try HTTPCaller.call(manager.http, "POST", "/claims", #"{"worker":"w","count":3}"#).status == 200)
+        for name in ["b", "a", "c"] {
+            let failed = try HTTPCaller.call(
+                manager.http, "POST", "/tasks/\(name)/fail", #"{"worker":"w","attempt":1,"error":"no \#(name)"}"#)
+            #expect(failed.status == 200)
+        }
+        func ids(_ query: String) throws -> [String] {
+            let page = try HTTPCaller.call(manager.http, "GET", "/tasks?" + query)
+            #expect(page.status == 200 && page["next"] is NSNull)
+            let tasks = try #require(page["tasks"] as? [[String: Any]])
+            return tasks.compactMap { $0["task_id"] as? String }
+        }
+        #expect(try ids("status=failed&newest=true") == ["c", "a", "b"])
+        #expect(try ids("newest=true&limit=2") == ["c", "a"])
+        #expect(try ids("phase=nowhere&newest=true") == [])
+        #expect(try HTTPCaller.call(manager.http, "GET", "/tasks?newest=true&after=a").status == 400)
+        let script = try HTTPCaller.raw(manager.http, "GET", "/assets/dashboard.js").body
+        #expect(script.contains("api/v1/tasks?status=failed&newest=true"))
+    }
+
     @Test func `what has not changed is not sent again`() throws {
         let manager = try RunningManager(directory.path)
         defer { manager.kill() }

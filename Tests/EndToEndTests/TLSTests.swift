@@ -12,6 +12,10 @@ import Testing
 
     init() throws {
         directory = try TemporaryDirectory()
+        try makePair(certificate, key)
+    }
+
+    private func makePair(_ certificate: String, _ key: String) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [
@@ -99,6 +103,97 @@ import Testing
         let unknown = try submit("elsewhere")
         #expect(unknown.status == 64)
         #expect(unknown.errors.contains("'elsewhere' is no address of a manager"))
+    }
+
+    /// The certificate that a port shows, as PEM.
+    private func shown(_ port: String) throws -> String {
+        let client = SecureClient(port)
+        try client.process.run()
+        try client.input.fileHandleForWriting.close()
+        let text = String(decoding: try client.output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        client.process.waitUntilExit()
+        let begin = try #require(text.range(of: "-----BEGIN CERTIFICATE-----"), "no certificate: \(text)")
+        let end = try #require(text.range(of: "-----END CERTIFICATE-----"))
+        return String(text[begin.lowerBound..<end.upperBound])
+    }
+
+    /// `openssl s_client` to a port of this machine.
+    private final class SecureClient {
+        let process = Process()
+        let (input, output) = (Pipe(), Pipe())
+
+        init(_ port: String, _ options: [String] = []) {
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            process.arguments = ["openssl", "s_client", "-connect", "127.0.0.1:\(port)"] + options
+            process.standardInput = input
+            process.standardOutput = output
+            process.standardError = FileHandle.nullDevice
+        }
+
+        /// Sends text and reads until the answer holds a mark, or ends.
+        func ask(_ text: String, until mark: String) throws -> String {
+            input.fileHandleForWriting.write(Data(text.utf8))
+            var answer = ""
+            while !answer.contains(mark), case let more = output.fileHandleForReading.availableData, !more.isEmpty {
+                answer += String(decoding: more, as: UTF8.self)
+            }
+            return answer
+        }
+    }
+
+    @Test func `at SIGHUP new connections of both ports get the new certificate, and those that stand go on`() throws {
+        let log = directory.path + "/log"
+        try Data().write(to: URL(fileURLWithPath: log))
+        let logged = { String(decoding: try readWholeFile(log, on: LocalFileSystem()), as: UTF8.self) }
+        let manager = try RunningManager(
+            data, ["--tls-cert", certificate, "--tls-key", key],
+            log: try #require(FileHandle(forWritingAtPath: log)))
+        defer { manager.kill() }
+        let ports = [String(manager.http.split(separator: ":").last ?? ""), "\(manager.workers)"]
+        func file() throws -> String {
+            String(decoding: try readWholeFile(certificate, on: LocalFileSystem()), as: UTF8.self)
+                .trimmingCharacters(in: .newlines)
+        }
+        let first = try file()
+        for port in ports { #expect(try shown(port) == first) }
+        let standing = SecureClient(ports[0], ["-quiet"])
+        try standing.process.run()
+        defer { standing.process.terminate() }
+        let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        #expect(try standing.ask(request, until: "\r\n\r\nok\n").contains("200 OK"))
+
+        try makePair(certificate, key)
+        let second = try file()
+        #expect(second != first)
+        manager.signal(SIGHUP)
+        #expect(try eventuallyBlocking(within: .seconds(20)) { try shown(ports[0]) == second })
+        #expect(try shown(ports[1]) == second)
+        #expect(try standing.ask(request, until: "\r\n\r\nok\n").contains("200 OK"))
+
+        // A key of another certificate, half a file, a key that others may read: nothing changes, and the log says why.
+        let others = directory.path + "/other"
+        try makePair(others + "-cert.pem", others + "-key.pem")
+        let (good, foreign) = (
+            try Data(contentsOf: URL(fileURLWithPath: key)),
+            try Data(contentsOf: URL(fileURLWithPath: others + "-key.pem"))
+        )
+        var refusals = 0
+        func hangUp(_ bytes: Data, permissions: Int = 0o600) throws {
+            try bytes.write(to: URL(fileURLWithPath: key))
+            try FileManager.default.setAttributes([.posixPermissions: permissions], ofItemAtPath: key)
+            manager.signal(SIGHUP)
+            refusals += 1
+            let isRefused = try eventuallyBlocking(within: .seconds(20)) {
+                try logged().components(separatedBy: "the certificate in use stays").count > refusals
+            }
+            let lines = try logged()
+            #expect(isRefused, "\(lines)")
+            for port in ports { #expect(try shown(port) == second) }
+        }
+        try hangUp(foreign)
+        try hangUp(good.prefix(100))
+        try hangUp(good, permissions: 0o644)
+        #expect(try logged().contains("others than its owner may read the TLS key"))
     }
 
     @Test func `a key that others may read stops the start`() throws {

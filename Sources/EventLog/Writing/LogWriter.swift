@@ -184,6 +184,11 @@ public final class LogWriter: Sendable {
             return state.waiting.removeFirst()
         }
         if let take { write(take) }
+        wakeForWaiting()
+    }
+
+    /// Sees to it that the writer's own thread writes what was appended with `willCommit`. Never blocks.
+    public func wakeForWaiting() {
         let mustWake = state.withLock { $0.threadSleeps && !$0.isWriting && !$0.waiting.isEmpty }
         if mustWake { wake.notify() }
     }

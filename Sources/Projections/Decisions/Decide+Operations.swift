@@ -15,7 +15,9 @@ extension ManagerState {
     public func decide(
         _ operation: Operation, on target: OperationTarget, priority: Int = 0
     ) throws(Rejection) -> [Event] {
-        guard abs(priority) <= Int(Int32.max) else { throw Rejection(.invalid, "priority \(priority) is out of range") }
+        guard priority.magnitude <= Int32.max.magnitude else {
+            throw Rejection(.invalid, "priority \(priority) is out of range")
+        }
         var events: [Event] = []
         switch target {
         case .ids(let ids):

@@ -34,6 +34,24 @@ extension ManagerState {
         return page
     }
 
+    /// The tasks that a filter means and that have ended, those that ended last first, at most `limit` (over 0). Of equal
+    /// times the later added comes first. The page is the only one.
+    public func newestEnded(matching filter: TaskFilter, limit: Int) -> TaskPage {
+        guard let matches = matcher(filter) else { return TaskPage(numbers: [], hasMore: false) }
+        var found: [(time: Int64, number: Int)] = []
+        func cut() {
+            found.sort { $0 > $1 }
+            found.removeLast(max(0, found.count - limit))
+        }
+        for number in 0..<taskCount where tasks[number].finishedAt != TaskRecord.never && matches(tasks[number]) {
+            found.append((tasks[number].finishedAt, number))
+            // Twice as many as are wanted: sorted seldom, and the memory stays bounded.
+            if found.count >= 2 * limit + 64 { cut() }
+        }
+        cut()
+        return TaskPage(numbers: found.map(\.number), hasMore: false)
+    }
+
     /// How a filter judges a record; nil where it names a phase or worker that does not stand.
     private func matcher(_ filter: TaskFilter) -> ((TaskRecord) -> Bool)? {
         var phase: UInt32?

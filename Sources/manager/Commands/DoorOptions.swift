@@ -28,7 +28,7 @@ struct DoorOptions: ParsableArguments {
         switch (tlsCert, tlsKey) {
         case (nil, nil): break
         case (let certificate?, let key?):
-            do { security.tls = try TLSFiles(certificate: certificate, key: key) } catch {
+            do { security.tls = try TLSStore(certificate: certificate, key: key) } catch {
                 throw VerbFailure("\(error)", status: 1)
             }
         default: throw ValidationError("--tls-cert and --tls-key go together")
@@ -43,9 +43,15 @@ struct DoorOptions: ParsableArguments {
         try accessLog.map { path throws(FileError) in try AccessLog(path) { logger.warning("\($0)") } }
     }
 
-    /// What SIGHUP does: the tokens are read again, the access log is opened anew.
+    /// What SIGHUP does: tokens and certificate are read again, the access log is opened anew.
     func reload(_ security: ServerSecurity, _ log: AccessLog?, _ logger: Logger) {
         log?.reopen()
+        if let tls = security.tls {
+            do throws(TLSFiles.Problem) {
+                try tls.reload()
+                logger.notice("the certificate \(tls.certificate) was read again: new connections get it")
+            } catch { logger.error("the certificate in use stays: \(error)") }
+        }
         guard let tokens = security.tokens else { return }
         do throws(TokenFile.Problem) {
             let count = try tokens.reload()

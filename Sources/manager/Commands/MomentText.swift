@@ -80,7 +80,9 @@ enum MomentText {
     static func sizeBytes(_ text: String) throws(Malformed) -> Int64 {
         let units: [(String, Int64)] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1), ("", 1)]
         for (unit, factor) in units where text.hasSuffix(unit) {
-            if let number = Int64(text.dropLast(unit.count)), number > 0, number < 1 << 40 { return number * factor }
+            if let number = Int64(text.dropLast(unit.count)), number > 0, number < 1 << 50 / factor {
+                return number * factor
+            }
         }
         throw Malformed(description: "'\(text)' is no size: write 20000, 512KiB or 64MiB")
     }

@@ -11,6 +11,17 @@ struct AnswerHeaders: RouterMiddleware {
         (HTTPField.Name("Cross-Origin-Resource-Policy"), "same-origin"),
     ]
 
+    private static let strictPolicy = "default-src 'none'; frame-ancestors 'none'"
+
+    /// All of it, for answers that are no pages.
+    static let usual: HTTPFields = {
+        var fields = HTTPFields()
+        for (name, value) in constant { if let name { fields.append(HTTPField(name: name, value: value)) } }
+        if let policy { fields.append(HTTPField(name: policy, value: strictPolicy)) }
+        fields.append(HTTPField(name: .cacheControl, value: "no-store"))
+        return fields
+    }()
+
     func handle(
         _ request: Request, context: ManagerContext, next: (Request, ManagerContext) async throws -> Response
     ) async throws -> Response {
@@ -20,7 +31,7 @@ struct AnswerHeaders: RouterMiddleware {
         }
         for (name, value) in Self.constant { if let name { response.headers[name] = value } }
         if let policy = Self.policy, response.headers[policy] == nil {
-            response.headers[policy] = "default-src 'none'; frame-ancestors 'none'"
+            response.headers[policy] = Self.strictPolicy
         }
         if response.headers[.cacheControl] == nil { response.headers[.cacheControl] = "no-store" }
         return response

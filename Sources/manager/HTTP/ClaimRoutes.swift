@@ -23,7 +23,8 @@ struct ClaimRoutes: Sendable {
         let processor = try set.ready().processor
         var request = request
         let key = try Self.key(request)
-        let wanted = try Wanted(try await BodyRules.bytes(&request, context), key: key)
+        let wanted = try ClaimBody(try await BodyRules.bytes(&request, context), key: key)
+        let left = LeavingNote()
         let actor = RouteSet.actor(request, context)
         let claimed = try await processor.settled { () throws(Rejection) in
             let claim = try processor.claim(wanted.request, actor: actor)
@@ -41,12 +42,12 @@ struct ClaimRoutes: Sendable {
         }
         let found = try await request.body.consumeWithInboundCloseHandler { _ in
             try await withGracefulShutdownHandler {
-                try await wait(wanted, processor, actor)
+                try await wait(wanted, left, processor, actor)
             } onGracefulShutdown: {
-                wanted.left.open()
+                left.open()
             }
         } onInboundClosed: {
-            wanted.left.open()
+            left.open()
         }
         return answer(found, worker, processor, actor, keepsConnection: false)
     }
@@ -66,7 +67,7 @@ struct ClaimRoutes: Sendable {
 
     /// Waits for tasks until the time is up or the client has left.
     private func wait(
-        _ wanted: Wanted, _ processor: CommandProcessor, _ actor: String
+        _ wanted: ClaimBody, _ left: LeavingNote, _ processor: CommandProcessor, _ actor: String
     ) async throws(Rejection) -> [ManagerState.ClaimedTask] {
         let (answers, found) = AsyncStream<(tasks: [ManagerState.ClaimedTask], position: LogPosition)>.makeStream()
         let claim = try processor.claim(wanted.request, actor: actor, waits: { found.yield(($0, $1)) })
@@ -79,7 +80,7 @@ struct ClaimRoutes: Sendable {
             let stopped = processor.stopWaiting(id)
             if stopped.wasWaiting { found.yield(([], stopped.position)) }
         }
-        wanted.left.whenOpen(stop)
+        left.whenOpen(stop)
         let timer = Task {
             // A cancelled sleep means that the answer is there.
             do { try await Task.sleep(for: .seconds(wanted.waitSeconds)) } catch { return }
@@ -92,7 +93,7 @@ struct ClaimRoutes: Sendable {
         }.value
         timer.cancel()
         await processor.publisher.durable(answer.position)
-        if wanted.left.isOpen, !answer.tasks.isEmpty {
+        if left.isOpen, !answer.tasks.isEmpty {
             processor.giveBack(answer.tasks, worker: wanted.request.worker, actor: actor)
             return []
         }
@@ -107,65 +108,26 @@ struct ClaimRoutes: Sendable {
         var headers: HTTPFields = keepsConnection ? [:] : [.connection: "close"]
         guard !tasks.isEmpty else { return Response(status: .noContent, headers: headers) }
         headers[.contentType] = "application/json"
+        let buffer = ByteBuffer(bytes: Self.json(tasks))
+        let delivery = ClaimDelivery(tasks, worker, processor, actor)
+        return Response(
+            status: .ok, headers: headers,
+            body: ResponseBody(contentLength: buffer.readableBytes) { writer in
+                try await writer.write(buffer)
+                try await writer.finish(nil)
+                delivery.isDone()
+            })
+    }
+
+    /// The body of an answer with tasks.
+    static func json(_ tasks: [ManagerState.ClaimedTask]) -> [UInt8] {
         var out = Array("{\"tasks\":[".utf8)
         for (index, task) in tasks.enumerated() {
             if index > 0 { out.append(44) }
             WorkerAnswer.appendTask(task, to: &out)
         }
         out.append(contentsOf: "]}".utf8)
-        let buffer = ByteBuffer(bytes: out)
-        return Response(
-            status: .ok, headers: headers,
-            body: ResponseBody(contentLength: out.count) { writer in
-                do {
-                    try await writer.write(buffer)
-                    try await writer.finish(nil)
-                } catch {
-                    processor.giveBack(tasks, worker: worker, actor: actor)
-                    throw error
-                }
-            })
-    }
-
-    /// What a claim asks for.
-    private struct Wanted: Sendable {
-        var request: ManagerState.ClaimRequest
-        var waitSeconds = 0.0
-        let left = LeavingNote()
-
-        init(_ body: [UInt8], key: String?) throws {
-            var worker: String?
-            var count: Int64 = 1
-            var gpu: Int64?
-            var heartbeat: Double?
-            var host: String?
-            var wait = 0.0
-            try BodyRules.object(body) { key, reader throws(JSONError) in
-                switch key {
-                case "worker": worker = try reader.string()
-                case "count": count = try reader.integer()
-                case "gpu": gpu = reader.takeNull() ? nil : try reader.integer()
-                case "heartbeat_s": heartbeat = reader.takeNull() ? nil : try reader.double()
-                case "wait_s": wait = try reader.double()
-                case "host": host = reader.takeNull() ? nil : try reader.string()
-                default: try reader.skip()
-                }
-            }
-            guard let worker else { throw Problem(.badRequest, "worker is missing: the name of who asks") }
-            guard (1...1000).contains(count) else {
-                throw Problem(.badRequest, "count is \(count), 1 to 1000 are allowed")
-            }
-            guard (0...60).contains(wait) else { throw Problem(.badRequest, "wait_s is \(wait), 0 to 60 are allowed") }
-            if let heartbeat, !(0.1...86_400).contains(heartbeat) {
-                throw Problem(.badRequest, "heartbeat_s is \(heartbeat), 0.1 to 86400 are allowed")
-            }
-            request = ManagerState.ClaimRequest(worker: worker, count: Int(count))
-            request.key = key
-            request.gpu = gpu
-            request.heartbeatSeconds = heartbeat
-            request.host = host.map { String($0.prefix(200)) }
-            waitSeconds = wait
-        }
+        return out
     }
 }
 

@@ -26,6 +26,8 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
     private var bodyBytes = 0
     /// The answer is out although the request's body is not all there: nobody wanted it.
     private var isAnswered = false
+    /// An answer's head is out, and its end is not.
+    private var isAnswering = false
 
     init(_ limits: ServerLimits, _ count: ConnectionCount) {
         self.limits = limits
@@ -70,7 +72,10 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
             phase = .body
             bodyBytes = 0
             wait(context, limits.request)
-        case .body(let buffer): bodyBytes += buffer.readableBytes
+        case .body(let buffer):
+            bodyBytes += buffer.readableBytes
+            // Read and thrown away, so that a client that sends first and reads then finds its answer.
+            if isAnswered { return }
         case .end:
             phase = isAnswered ? .head : .answer
             timer?.cancel()
@@ -80,16 +85,26 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelRead(data)
     }
 
+    func channelReadComplete(context: ChannelHandlerContext) {
+        context.fireChannelReadComplete()
+        if phase == .body, isAnswered { context.read() }
+    }
+
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         guard phase != .over else {
             promise?.fail(ChannelError.alreadyClosed)
             return
         }
-        if case .end = unwrapOutboundIn(data) {
-            isAnswered = true
+        switch unwrapOutboundIn(data) {
+        case .head(let head): isAnswering = head.status.kind != .informational
+        case .body: break
+        case .end:
+            (isAnswered, isAnswering) = (true, false)
             if phase == .answer {
                 phase = .head
                 wait(context, limits.idle)
+            } else if phase == .body {
+                context.read()
             }
         }
         context.write(data, promise: promise)
@@ -112,9 +127,9 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard phase == .head, let error = error as? HTTPParserError else {
-            return context.fireErrorCaught(error)
-        }
+        // In a body too, unless its answer has begun already.
+        guard phase == .head || phase == .body && !isAnswered && !isAnswering, let error = error as? HTTPParserError
+        else { return context.fireErrorCaught(error) }
         if case .headerOverflow = error {
             end(
                 context, .requestHeaderFieldsTooLarge,

@@ -3,7 +3,6 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-import HummingbirdTLS
 import Logging
 import NIOCore
 import Projections
@@ -59,7 +58,7 @@ final class HTTPService: Sendable {
         quiet.logLevel = .error
         let app = Application(
             responder: router().buildResponder(),
-            server: try server(),
+            server: server(),
             configuration: .init(address: .hostname(endpoint.host, port: endpoint.port), backlog: 1024),
             onServerRunning: { channel in
                 found.yield(Endpoint(channel.localAddress).map(\.description) ?? "")
@@ -76,16 +75,24 @@ final class HTTPService: Sendable {
     }
 
     /// HTTP/1.1 with our bounds, in TLS where there is a certificate.
-    private func server() throws -> HTTPServerBuilder {
+    private func server() -> HTTPServerBuilder {
         let limits = options.limits
         let connections = connections
-        let http = HTTPServerBuilder.http1(
-            configuration: .init(
-                additionalChannelHandlers: [ConnectionWatch(limits, connections), ContinueHandler(limits)],
-                httpDecoderConfiguration: .init(
-                    maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes)))
-        guard let tls = options.security.tls else { return http }
-        return try .tls(http, tlsConfiguration: tls.configuration)
+        let desk = QuickDesk(
+            gatekeeper: gatekeeper, security: options.security, log: options.accessLog, counts: requests,
+            limits: limits, loaded: { [self] in loaded.withLock { $0?.processor } })
+        let configuration = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [
+                ConnectionWatch(limits, connections), ContinueHandler(limits), QuickLane(desk),
+            ],
+            httpDecoderConfiguration: .init(
+                maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes))
+        let tls = options.security.tls
+        return HTTPServerBuilder { responder in
+            let http = PlainDoor(base: HTTP1Channel(responder: responder, configuration: configuration))
+            guard let tls else { return http }
+            return TLSDoor(base: http, tls: tls)
+        }
     }
 
     /// Opens the routes that need the state.
@@ -106,6 +113,13 @@ final class HTTPService: Sendable {
         do { try await running.task.value } catch { logger.debug("the HTTP server ended with \(error)") }
     }
 
+    /// Who may ask, by the names and pages from which it is asked.
+    private var gatekeeper: Gatekeeper {
+        let security = options.security
+        return Gatekeeper(
+            listen: endpoint, allowedHosts: security.allowedHosts, scheme: security.tls == nil ? "http" : "https")
+    }
+
     /// All routes behind the doors; also for tests of the description.
     func router() -> Router<ManagerContext> {
         let router = Router(context: ManagerContext.self, options: .autoGenerateHeadEndpoints)
@@ -114,9 +128,7 @@ final class HTTPService: Sendable {
         router.add(
             middleware: RequestLog(log: options.accessLog, counts: requests, limits: options.limits))
         router.add(middleware: AnswerHeaders())
-        router.add(
-            middleware: Gatekeeper(
-                listen: endpoint, allowedHosts: security.allowedHosts, scheme: security.tls == nil ? "http" : "https"))
+        router.add(middleware: gatekeeper)
         router.add(middleware: TokenGate(security: security))
         router.add(middleware: GzipAnswer())
         router.add(middleware: methods)

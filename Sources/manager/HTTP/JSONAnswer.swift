@@ -71,12 +71,8 @@ struct Gatekeeper: RouterMiddleware {
         _ request: Request, context: ManagerContext, next: (Request, ManagerContext) async throws -> Response
     ) async throws -> Response {
         let host = request.head.authority ?? ""
-        let name = Endpoint(host)?.host ?? (host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host)
-        // A connection's own address is a number, never a name that somebody could point here.
-        guard
-            name == listen.host || Endpoint.isLoopback(name) || name == context.local
-                || allowedHosts.contains(name.lowercased())
-        else {
+        guard answers(to: host, local: context.local) else {
+            let name = Self.name(host)
             throw Problem(
                 .misdirectedRequest,
                 "this manager does not answer to the host name '\(name)': --allow-host \(name) lets it")
@@ -85,6 +81,18 @@ struct Gatekeeper: RouterMiddleware {
             throw Problem(.forbidden, "requests from the page \(origin) are not taken")
         }
         return try await inForm(request, context, next)
+    }
+
+    /// Whether a `Host` means this manager. `local`: the connection's own address, which is a number, never a name that
+    /// somebody could point here.
+    func answers(to host: String, local: String?) -> Bool {
+        let name = Self.name(host)
+        return name == listen.host || Endpoint.isLoopback(name) || name == local
+            || allowedHosts.contains(name.lowercased())
+    }
+
+    private static func name(_ host: String) -> String {
+        Endpoint(host)?.host ?? (host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host)
     }
 
     /// Whether a page comes from this manager: the same port, and the same host, or both names of this machine.

@@ -23,7 +23,7 @@ struct LogRoutes: Sendable {
     static let offsetName = HTTPField.Name("Manager-Log-Offset")
 
     let set: RouteSet
-    private let followers = ConnectionCount(most: mostFollowers)
+    private let followers = FollowerPlaces(most: mostFollowers)
 
     func add(to router: RouteSet.Routes) {
         router.get("/api/v1/tasks/{id}/log") { request, context in
@@ -71,12 +71,11 @@ struct LogRoutes: Sendable {
         _ log: AttemptLog, _ id: String, _ processor: CommandProcessor, _ request: Request, _ headers: HTTPFields,
         _ access: Access?
     ) throws -> Response {
-        guard followers.enter() == .served else {
-            followers.leave()
+        guard let place = followers.enter() else {
             throw Problem(
                 .tooManyRequests, "\(Self.mostFollowers) clients follow logs already; try again later")
         }
-        let (gate, followers) = (DispatchGate(), followers)
+        let gate = DispatchGate()
         return StreamedAnswer.response(to: request, headers: headers, access: access) { bridge in
             var log = log
             while true {
@@ -91,8 +90,8 @@ struct LogRoutes: Sendable {
         } interrupted: {
             gate.open()
         } ended: {
-            followers.leave()
             gate.open()
+            withExtendedLifetime(place) {}
         }
     }
 

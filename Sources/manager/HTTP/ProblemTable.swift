@@ -62,6 +62,10 @@ enum BodyRules {
         let type = request.headers[.contentType].map {
             $0.prefix { $0 != ";" }.trimmingSpaces.lowercased()
         }
+        if let coding = request.headers[.contentEncoding], coding.lowercased() != "identity" {
+            throw Problem(
+                .unsupportedMediaType, "a body in \(coding) is not taken: send it as it is, without Content-Encoding")
+        }
         let length = request.headers[.contentLength].flatMap { Int($0) }
         if let length, length > context.limits.bodyBytes { throw ProblemTable.tooLarge(context.limits) }
         let isTyped = type.map { types.contains($0) } ?? false
@@ -80,13 +84,18 @@ enum BodyRules {
     ) throws(JSONError) {
         var failure: JSONError?
         bytes.withUnsafeBufferPointer { buffer in
-            do throws(JSONError) {
-                var reader = JSONReader(buffer)
-                try reader.object(take)
-                try reader.finish()
-            } catch { failure = error }
+            do throws(JSONError) { try object(buffer, take) } catch { failure = error }
         }
         if let failure { throw failure }
+    }
+
+    /// Reads a body that lies elsewhere.
+    static func object(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ take: (String, inout JSONReader) throws(JSONError) -> Void
+    ) throws(JSONError) {
+        var reader = JSONReader(bytes)
+        try reader.object(take)
+        try reader.finish()
     }
 }
 
@@ -125,10 +134,15 @@ struct RouteSet: Sendable {
     /// Who asks, for the journal: the token's name; without tokens what the command line says of itself, else `http`.
     static func actor(_ request: Request, _ context: ManagerContext) -> String {
         if let caller = context.caller { return caller.name }
-        guard let name = actorHeader, let actor = request.headers[name], actor.hasPrefix("cli:"),
-            Bounds.problem(withName: actor, what: "actor") == nil
-        else { return "http" }
-        return actor
+        return actor(actorHeader.flatMap { request.headers[$0] })
+    }
+
+    /// Who asks where there are no tokens, by what the request says.
+    static func actor(_ said: String?) -> String {
+        guard let said, said.hasPrefix("cli:"), Bounds.problem(withName: said, what: "actor") == nil else {
+            return "http"
+        }
+        return said
     }
 
     /// Throws 413 where a list in the body has too many elements.

@@ -30,7 +30,7 @@ struct ReportRoutes: Sendable {
     }
 
     private typealias Decide =
-        @Sendable (CommandProcessor, String, Body, String) throws(Rejection) ->
+        @Sendable (CommandProcessor, String, ReportBody, String) throws(Rejection) ->
         CommandProcessor.Decided<
             CommandProcessor.Reported
         >
@@ -41,77 +41,39 @@ struct ReportRoutes: Sendable {
         let processor = try set.ready().processor
         let id = try RouteSet.id(context)
         var request = request
-        let body = try Body(try await BodyRules.bytes(&request, context))
+        let body = try ReportBody(try await BodyRules.bytes(&request, context))
         let actor = RouteSet.actor(request, context)
         let reported = try await processor.settled { () throws(Rejection) in try decide(processor, id, body, actor) }
         if let refused = reported.ignored { throw refused }
         if let row = reported.row {
             await withCheckedContinuation { continuation in processor.results.write(row) { continuation.resume() } }
         }
-        if reported.isDuplicate { return JSONAnswer.json(Array("{\"duplicate\":true}".utf8)) }
-        return JSONAnswer.json(Array((reported.isLate ? "{\"ok\":true,\"late\":true}" : "{\"ok\":true}").utf8))
+        return JSONAnswer.json(Self.json(reported))
     }
+
+    /// The body of the answer to a report that was taken.
+    static func json(_ reported: CommandProcessor.Reported) -> [UInt8] {
+        if reported.isDuplicate { return Array("{\"duplicate\":true}".utf8) }
+        return Array((reported.isLate ? "{\"ok\":true,\"late\":true}" : "{\"ok\":true}").utf8)
+    }
+
+    /// The body of the answer to a heartbeat.
+    static func json(isToStop: Bool) -> [UInt8] { Array("{\"cancel\":\(isToStop)}".utf8) }
 
     private func heartbeat(_ request: Request, _ context: ManagerContext) async throws -> Response {
         let processor = try set.ready().processor
         let id = try RouteSet.id(context)
         var request = request
-        let body = try Body(try await BodyRules.bytes(&request, context))
-        let beat = processor.heartbeat(worker: body.speaker.worker, [(id, body.speaker.attempt)])
-        if let progress = body.progress, let attempt = body.speaker.attempt {
-            processor.noteProgress(AttemptReference(task: id, attempt: attempt), progress)
+        let body = try ReportBody(try await BodyRules.bytes(&request, context))
+        let isToStop: Bool
+        do throws(Rejection) {
+            let beat = try body.beat(id, processor)
+            await processor.publisher.durable(beat.position)
+            isToStop = beat.isToStop
+        } catch {
+            await processor.publisher.durable(processor.read { _ in }.position)
+            throw error
         }
-        await processor.publisher.durable(beat.position)
-        let isToStop = try beat.answer.first?.get() ?? false
-        return JSONAnswer.json(Array("{\"cancel\":\(isToStop)}".utf8))
-    }
-
-    /// A report's body.
-    private struct Body: Sendable {
-        var speaker = ManagerState.Speaker(worker: nil)
-        var result: [UInt8]?
-        var error: String?
-        var progress: Double?
-        var provenance = Event.Provenance()
-
-        init(_ bytes: [UInt8]) throws {
-            var body = Body()
-            try BodyRules.object(bytes) { key, reader throws(JSONError) in try body.take(key, &reader) }
-            guard body.speaker.worker != nil else { throw Problem(.badRequest, "worker is missing: who speaks") }
-            guard body.speaker.attempt != nil else {
-                throw Problem(.badRequest, "attempt is missing: the number that came with the task")
-            }
-            self = body
-        }
-
-        private init() {}
-
-        private mutating func take(_ key: String, _ reader: inout JSONReader) throws(JSONError) {
-            switch key {
-            case "worker": speaker.worker = try reader.string()
-            case "attempt":
-                guard let attempt = UInt32(exactly: try reader.integer()) else {
-                    throw JSONError("attempt is out of range", offset: reader.at)
-                }
-                speaker.attempt = attempt
-            case "result":
-                if reader.takeNull() { return }
-                guard try reader.kind() == .object else {
-                    throw JSONError("result must be an object", offset: reader.at)
-                }
-                var raw: [UInt8] = []
-                try reader.compact(into: &raw)
-                result = raw
-            case "error": error = try reader.string()
-            case "progress": progress = reader.takeNull() ? nil : try reader.double()
-            case "host": provenance.host = reader.takeNull() ? nil : try reader.string()
-            case "program": provenance.program = reader.takeNull() ? nil : try reader.string()
-            case "exit_code": provenance.exitCode = reader.takeNull() ? nil : try reader.integer()
-            case "signal": provenance.signal = reader.takeNull() ? nil : try reader.integer()
-            case "duration_s": provenance.durationSeconds = reader.takeNull() ? nil : try reader.double()
-            case "max_rss_bytes": provenance.maxRSSBytes = reader.takeNull() ? nil : try reader.integer()
-            default: try reader.skip()
-            }
-        }
+        return JSONAnswer.json(Self.json(isToStop: isToStop))
     }
 }

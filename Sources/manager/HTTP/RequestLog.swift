@@ -9,7 +9,8 @@ import Synchronization
 ///
 /// `X-Request-Id` of the request is taken where it is a plain word, else one is made; the answer carries it.
 struct RequestLog: RouterMiddleware {
-    private static let idName = HTTPField.Name("X-Request-Id")
+    /// The field that carries the id.
+    static let idName = HTTPField.Name("X-Request-Id")
 
     let log: AccessLog?
     let counts: RequestCounts
@@ -21,7 +22,7 @@ struct RequestLog: RouterMiddleware {
         let began = ContinuousClock.now
         var context = context
         context.limits = limits
-        let id = Self.id(request)
+        let id = Self.id(given: Self.idName.flatMap { request.headers[$0] })
         if log != nil { context.actorNote = ActorNote() }
         var response = try await next(request, context)
         if let name = Self.idName { response.headers[name] = id }
@@ -36,12 +37,9 @@ struct RequestLog: RouterMiddleware {
         return response
     }
 
-    private static func id(_ request: Request) -> String {
-        if let name = idName, let given = request.headers[name], (1...64).contains(given.utf8.count),
-            given.utf8.allSatisfy({ isWord($0) })
-        {
-            return given
-        }
+    /// The id of a request that names this one, or none.
+    static func id(given: String?) -> String {
+        if let given, (1...64).contains(given.utf8.count), given.utf8.allSatisfy({ isWord($0) }) { return given }
         return String(UInt64.random(in: .min ... .max), radix: 36)
     }
 

@@ -72,6 +72,8 @@ struct TaskRoutes: Sendable {
         }
         let limit = try RouteSet.number(request, "limit", 1...Page.most) ?? Page.usual
         let after = RouteSet.text(request, "after")
+        let isNewest = try RouteSet.flag(request, "newest")
+        if isNewest, after != nil { throw Problem(.badRequest, "give newest or after, not both") }
         let state = try await asked.state()
         let tag = EntityTag.of(state)
         if EntityTag.stands(tag, in: request) { return EntityTag.unchanged(tag) }
@@ -82,7 +84,10 @@ struct TaskRoutes: Sendable {
             }
             start = number + 1
         }
-        let page = state.tasks(matching: filter, from: start, limit: limit)
+        let page =
+            isNewest
+            ? state.newestEnded(matching: filter, limit: limit)
+            : state.tasks(matching: filter, from: start, limit: limit)
         var out = Array("{\"tasks\":[".utf8)
         for (index, number) in page.numbers.enumerated() {
             if index > 0 { out.append(44) }

@@ -16,7 +16,7 @@ struct TokenGate: RouterMiddleware {
             throw Problem(
                 .tooManyRequests, "too many wrong tokens came from \(context.peer)", retryAfterSeconds: seconds)
         }
-        guard let token = Self.bearer(request) else {
+        guard let token = request.headers[.authorization].flatMap({ Self.bearer($0) }) else {
             security.logins.refused(context.peer, nil, "no token", via: "http")
             throw Problem(.unauthorized, "this manager wants a token: send Authorization: Bearer TOKEN")
         }
@@ -38,9 +38,8 @@ struct TokenGate: RouterMiddleware {
         return try await next(request, context)
     }
 
-    /// The token of the request; nil where it has none.
-    private static func bearer(_ request: Request) -> String? {
-        guard let value = request.headers[.authorization] else { return nil }
+    /// The token in the field `Authorization`; nil where it has none.
+    static func bearer(_ value: String) -> String? {
         let words = value.split(separator: " ", maxSplits: 1)
         guard words.count == 2, words[0].lowercased() == "bearer" else { return nil }
         return words[1].trimmingCharacters(in: .whitespaces)

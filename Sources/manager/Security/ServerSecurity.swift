@@ -5,7 +5,7 @@ struct ServerSecurity: Sendable {
     /// Nil: nobody has to say who it is.
     var tokens: TokenStore?
     /// Nil: both ports speak without encryption.
-    var tls: TLSFiles?
+    var tls: TLSStore?
     /// Host names besides the listen address by which it is called.
     var allowedHosts: Set<String> = []
     /// Whether the workers' old form is taken from other machines although tokens are configured.

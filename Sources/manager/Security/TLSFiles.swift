@@ -1,19 +1,14 @@
 import EventLog
-import Foundation
 import NIOSSL
 
-/// The certificate and key that both ports speak TLS with.
+/// A certificate and its key, as they were read.
 struct TLSFiles: Sendable {
     /// What is wrong with the files: one sentence.
     struct Problem: Error, Sendable, CustomStringConvertible {
         let description: String
     }
 
-    /// The certificate's absolute path, for verbs on this machine.
-    let certificate: String
-    /// For the HTTP port.
-    let configuration: TLSConfiguration
-    /// For the workers' port.
+    /// For connections of both ports.
     let context: NIOSSLContext
 
     /// Reads PEM files: the certificate with its chain, and its key, which only its owner may read.
@@ -33,8 +28,6 @@ struct TLSFiles: Sendable {
                 certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(secret))
             configuration.minimumTLSVersion = .tlsv12
             configuration.applicationProtocols = ["http/1.1"]
-            self.configuration = configuration
-            self.certificate = URL(fileURLWithPath: certificate).path
             context = try NIOSSLContext(configuration: configuration)
         } catch let problem as Problem { throw problem } catch {
             throw Problem(

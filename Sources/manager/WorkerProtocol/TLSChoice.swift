@@ -11,10 +11,10 @@ final class TLSChoice: ChannelInboundHandler, RemovableChannelHandler {
     /// The first byte of every TLS record of a handshake (RFC 8446, section 5.1).
     private static let handshake: UInt8 = 0x16
 
-    private let tls: TLSFiles
+    private let tls: TLSStore
     private let allowsPlain: Bool
 
-    init(_ tls: TLSFiles, allowsPlain: Bool) {
+    init(_ tls: TLSStore, allowsPlain: Bool) {
         self.tls = tls
         self.allowsPlain = allowsPlain
     }

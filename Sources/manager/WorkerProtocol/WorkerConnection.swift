@@ -9,7 +9,7 @@ import Projections
 ///
 /// Requests are decided as they arrive; answers leave in order, each when what it was decided on is durable.
 /// Lives on its event loop.
-final class WorkerConnection: ChannelInboundHandler {
+final class WorkerConnection: ChannelInboundHandler, LoopConnection {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 

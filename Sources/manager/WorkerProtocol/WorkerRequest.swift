@@ -194,7 +194,7 @@ enum TaskRequest {
             throw JSONError("task '\(spec.id ?? "")' has no config; the task begins", offset: start)
         }
         if spec.outputDirectories.isEmpty { spec.outputDirectories = ["results_\(spec.phase)"] }
-        guard abs(spec.priority) <= Int(Int32.max) else {
+        guard spec.priority.magnitude <= Int32.max.magnitude else {
             throw JSONError("priority is out of range", offset: reader.at)
         }
         guard (0...1_000_000).contains(spec.maxRetries) else {

@@ -115,6 +115,19 @@
     find("workers").replaceChildren(...rows);
   }
 
+  // What failed for good before the page was opened: the events that are followed begin later.
+  async function readFailures() {
+    const page = await json(`api/v1/tasks?status=failed&newest=true&limit=${shownFailures}`);
+    const known = new Set(failures.map((failure) => `${failure.task} ${failure.attempt}`));
+    for (const task of page.tasks) {
+      if (known.has(`${task.task_id} ${task.attempt}`)) continue;
+      failures.push({ task: task.task_id, attempt: task.attempt, worker: task.assigned_to, time: task.finished_at, error: task.last_error });
+    }
+    failures.sort((a, b) => (a.time < b.time ? 1 : a.time > b.time ? -1 : 0));
+    failures.length = Math.min(failures.length, shownFailures);
+    showFailures();
+  }
+
   function showFailures() {
     find("failure-count").textContent = failureTotal > 0 ? `${failureTotal} for good` : "";
     const nodes = failures.slice(0, shownFailures).map((failure) => {
@@ -123,7 +136,7 @@
       if (failure.error) node.append(make("pre", "", failure.error.length > 800 ? `…${failure.error.slice(-800)}` : failure.error));
       return node;
     });
-    find("failures").replaceChildren(...(nodes.length ? nodes : [make("p", "empty", "None since this page was opened.")]));
+    find("failures").replaceChildren(...(nodes.length ? nodes : [make("p", "empty", "None.")]));
   }
 
   function describe(event) {
@@ -142,6 +155,7 @@
     list.prepend(item);
     while (list.children.length > shownEvents) list.lastChild.remove();
     if (event.type === "failed") {
+      if (failures.some((failure) => failure.task === event.task && failure.attempt === event.attempt)) return;
       failures.unshift(event);
       failures.length = Math.min(failures.length, shownFailures);
       showFailures();
@@ -215,6 +229,7 @@
     while (!mine.signal.aborted) {
       try {
         const status = await refresh();
+        await readFailures();
         if (lastSeq === 0 || lastSeq > status.seq) lastSeq = Math.max(0, status.seq - shownEvents);
         await follow(mine.signal);
       } catch (error) {
