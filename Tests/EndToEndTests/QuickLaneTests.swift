@@ -96,8 +96,7 @@ import Testing
             #expect(claim.status == 200 && claim.body.contains("\"t\(turn)\""))
             #expect(caller.answer()["status"] as? String == "assigned")
             #expect(caller.answer().body == #"{"ok":true}"#)
-            #expect(caller.answer().status == 200)
-            #expect(caller.answer().status == 409)
+            for _ in 0..<2 { #expect(caller.answer().status == 409) }
         }
         #expect(try HTTPCaller.call(manager.http, "GET", "/status")["complete"] as? Int == 10)
     }

@@ -12,9 +12,9 @@ import Testing
 /// The short way of workers' calls, on an event loop that goes on only when a test says so.
 @Suite("The quick lane, step by step") struct QuickLaneOrderTests {
     private let inside: ManagerInProcess
-    private let channel: EmbeddedChannel
+    private let channel: NIOAsyncTestingChannel
 
-    init() throws {
+    init() async throws {
         let inside = try ManagerInProcess(try ScratchFolder())
         self.inside = inside
         let processor = inside.processor
@@ -22,37 +22,38 @@ import Testing
             gatekeeper: Gatekeeper(listen: try #require(Endpoint("127.0.0.1:5080"))),
             security: .loopback(Logger(label: "test")), log: nil, counts: RequestCounts(), limits: ServerLimits(),
             loaded: { processor })
-        channel = EmbeddedChannel(handler: QuickLane(desk))
-        try channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 9)).wait()
+        let channel = NIOAsyncTestingChannel()
+        self.channel = channel
+        try await channel.testingEventLoop.executeInContext {
+            try channel.pipeline.syncOperations.addHandler(QuickLane(desk))
+        }
+        try await channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 9)).get()
         for name in ["a", "b"] {
-            _ = try processor.add(
-                [TaskSpec(id: name, phase: "p", config: Array("{}".utf8), outputDirectories: ["results_p"])], actor: nil
-            )
+            let task = TaskSpec(
+                id: name, phase: "p", config: Array("{}".utf8), outputDirectories: ["results_p"])
+            _ = try processor.add([task], actor: nil)
         }
     }
 
-    private func send(_ path: String, _ body: String) throws {
+    private func send(_ path: String, _ body: String) async throws {
         let head = HTTPRequest(
             method: .post, scheme: "http", authority: "127.0.0.1:5080", path: "/api/v1" + path,
             headerFields: [.contentType: "application/json", .contentLength: "\(body.utf8.count)"])
-        try channel.writeInbound(HTTPRequestPart.head(head))
-        try channel.writeInbound(HTTPRequestPart.body(ByteBuffer(string: body)))
-        try channel.writeInbound(HTTPRequestPart.end(nil))
+        try await channel.writeInbound(HTTPRequestPart.head(head))
+        try await channel.writeInbound(HTTPRequestPart.body(ByteBuffer(string: body)))
+        try await channel.writeInbound(HTTPRequestPart.end(nil))
     }
 
-    /// What the loop's turn writes when all is durable: statuses and bodies.
-    private func answers() throws -> [String] {
-        inside.processor.writer.waitUntilDurable(inside.processor.snapshot.position)
-        channel.embeddedEventLoop.run()
+    /// The status and body of the next answer.
+    private func answer() async throws -> [String] {
         var found: [String] = []
-        while let part = try channel.readOutbound(as: HTTPResponsePart.self) {
+        while case let part = try await channel.waitForOutboundWrite(as: HTTPResponsePart.self) {
             switch part {
             case .head(let head): found.append("\(head.status.code)")
             case .body(let buffer): found.append(String(buffer: buffer))
-            case .end: break
+            case .end: return found
             }
         }
-        return found
     }
 
     private func status(_ task: String) throws -> TaskStatus {
@@ -61,52 +62,57 @@ import Testing
     }
 
     /// The requests that reached the router's side.
-    private func handedOn() throws -> [String] {
+    private func handedOn() async throws -> [String] {
         var found: [String] = []
-        while let part = try channel.readInbound(as: HTTPRequestPart.self) {
+        while let part = try await channel.readInbound(as: HTTPRequestPart.self) {
             if case .head(let head) = part { found.append(head.path ?? "") }
         }
         return found
     }
 
-    @Test func `a client that leaves before its claim is durable has been assigned nothing`() throws {
-        try send("/claims", #"{"worker":"w"}"#)
+    @Test func `a client that leaves before its claim is durable has been assigned nothing`() async throws {
+        try await send("/claims", #"{"worker":"w"}"#)
         #expect(try status("a") == .assigned)
-        try channel.close().wait()
+        let channel = channel
+        try await channel.testingEventLoop.executeInContext { channel.close(promise: nil) }
         #expect(try status("a") == .pending)
         #expect(inside.processor.snapshot.taskLine(0).retryCount == 0)
     }
 
-    @Test func `what comes behind a request waits for its answer, and so does the client's end`() throws {
-        try send("/claims", #"{"worker":"w"}"#)
-        try send("/tasks/a/complete", #"{"worker":"w","attempt":1}"#)
-        try send("/tasks/a/hold", "{}")
-        try send("/claims", #"{"worker":"w"}"#)
-        channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
-        #expect(try status("a") == .assigned)
-        #expect(try handedOn().isEmpty)
-        let first = try answers()
-        #expect(first.first == "200" && first.last?.hasPrefix(#"{"tasks":[{"task_id":"a""#) == true)
-        #expect(try status("a") == .complete)
-        #expect(try answers() == ["200", #"{"ok":true}"#])
-        // Behind a request that the router answers everything takes its way, until that answer is out.
-        #expect(try handedOn() == ["/api/v1/tasks/a/hold", "/api/v1/claims"])
-        #expect(try answers().isEmpty)
-        for _ in 0..<2 {
-            try channel.writeOutbound(HTTPResponsePart.head(HTTPResponse(status: .ok)))
-            try channel.writeOutbound(HTTPResponsePart.end(nil))
+    @Test func `what comes behind a request waits for its answer, and so does the client's end`() async throws {
+        try await send("/claims", #"{"worker":"w"}"#)
+        try await send("/tasks/a/complete", #"{"worker":"w","attempt":1}"#)
+        try await send("/tasks/a/hold", "{}")
+        try await send("/claims", #"{"worker":"w"}"#)
+        let channel = channel
+        try await channel.testingEventLoop.executeInContext {
+            channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
         }
-        #expect(try answers() == ["200", "200"])
-        try send("/claims", #"{"worker":"w"}"#)
+        #expect(try status("a") == .assigned)
+        #expect(try await handedOn().isEmpty)
+        await channel.testingEventLoop.run()
+        let first = try await answer()
+        #expect(first.first == "200" && first.last?.hasPrefix(#"{"tasks":[{"task_id":"a""#) == true)
+        #expect(try await answer() == ["200", #"{"ok":true}"#])
+        #expect(try status("a") == .complete)
+        // Behind a request that the router answers everything takes its way, until that answer is out.
+        #expect(try await handedOn() == ["/api/v1/tasks/a/hold", "/api/v1/claims"])
+        for _ in 0..<2 {
+            try await channel.writeOutbound(HTTPResponsePart.head(HTTPResponse(status: .conflict)))
+            try await channel.writeOutbound(HTTPResponsePart.end(nil))
+            #expect(try await answer() == ["409"])
+        }
+        try await send("/claims", #"{"worker":"w"}"#)
         #expect(try status("b") == .assigned)
-        #expect(try answers().first == "200")
+        await channel.testingEventLoop.run()
+        #expect(try await answer().first == "200")
     }
 
-    @Test func `whatever is refused is handed on whole`() throws {
-        try send("/tasks/a/complete", #"{"worker":"w","attempt":1}"#)
-        try send("/tasks/a/fail", #"{"worker":"w","attempt":1"#)
-        try send("/claims", #"{"worker":"w","count":0}"#)
-        #expect(try handedOn() == ["/api/v1/tasks/a/complete", "/api/v1/tasks/a/fail", "/api/v1/claims"])
-        #expect(try answers().isEmpty)
+    @Test func `whatever is refused is handed on whole`() async throws {
+        try await send("/tasks/a/complete", #"{"worker":"w","attempt":1}"#)
+        try await send("/tasks/a/fail", #"{"worker":"w","attempt":1"#)
+        try await send("/claims", #"{"worker":"w","count":0}"#)
+        #expect(try await handedOn() == ["/api/v1/tasks/a/complete", "/api/v1/tasks/a/fail", "/api/v1/claims"])
+        #expect(try await channel.readOutbound(as: HTTPResponsePart.self) == nil)
     }
 }
