@@ -47,8 +47,8 @@ import Testing
     /// The status and body of the next answer.
     private func answer() async throws -> [String] {
         var found: [String] = []
-        while case let part = try await channel.waitForOutboundWrite(as: HTTPResponsePart.self) {
-            switch part {
+        while true {
+            switch try await channel.waitForOutboundWrite(as: HTTPResponsePart.self) {
             case .head(let head): found.append("\(head.status.code)")
             case .body(let buffer): found.append(String(buffer: buffer))
             case .end: return found
