@@ -5,21 +5,24 @@ import Testing
 
 @Suite("A real small disk that fills")
 struct FullDiskMountTests {
-    /// A mounted file system of 48 MiB, which goes with the value.
+    /// A small mounted file system, which goes with the value.
     private final class SmallDisk {
         let path: String
         private let scratch: TemporaryDirectory
 
         /// Nil where this machine lets nobody mount.
-        init?(_ kind: String) throws {
+        init?(_ kind: String, mebibytes: Int = 48) throws {
             scratch = try TemporaryDirectory()
             path = scratch.path + "/disk"
             try LocalFileSystem().createDirectories(path)
             let image = scratch.path + "/image"
             let commands =
                 kind == "tmpfs"
-                ? ["mount -t tmpfs -o size=48m none '\(path)'"]
-                : ["truncate -s 48M '\(image)'", "mkfs.ext4 -q '\(image)'", "mount -o loop '\(image)' '\(path)'"]
+                ? ["mount -t tmpfs -o size=\(mebibytes)m none '\(path)'"]
+                : [
+                    "truncate -s \(mebibytes)M '\(image)'", "mkfs.ext4 -q -m 0 '\(image)'",
+                    "mount -o loop '\(image)' '\(path)'",
+                ]
             for command in commands where try Self.run(command) != 0 { return nil }
         }
 
@@ -89,6 +92,28 @@ struct FullDiskMountTests {
         let rows = String(
             decoding: try readWholeFile(data + "/final_results.csv", on: LocalFileSystem()), as: UTF8.self)
         #expect(rows.split(separator: "\n").count == 3, "\(rows)")
+        #expect(try VerbRun(["verify", "--data-dir", data]).status == 0)
+    }
+
+    @Test("a start after kill -9 on a full disk takes the room that the manager which ended had reserved")
+    func startsInItsReservation() throws {
+        guard let disk = try SmallDisk("ext4", mebibytes: 128) else {
+            print("skipped: this machine does not let the test mount an ext4 of its own (that takes root)")
+            return
+        }
+        let data = disk.path + "/data"
+        try LocalFileSystem().createDirectories(data)
+        let manager = try RunningManager(data)
+        let body = #"{"task_id":"a","phase":"p","config":{}}"#
+        #expect(try HTTPCaller.call(manager.http, "POST", "/tasks", body).status == 200)
+        manager.kill()
+        try disk.fill()
+        let again = try RunningManager(data)
+        #expect(
+            try eventuallyBlocking(within: .seconds(30)) {
+                try HTTPCaller.raw(again.http, "GET", "/readyz").status == 200
+            })
+        again.kill()
         #expect(try VerbRun(["verify", "--data-dir", data]).status == 0)
     }
 }

@@ -73,22 +73,16 @@ struct RecoveryTableTests {
     /// The rows of the table, in words of its own: what must hold of the facts for each decision.
     private static var rows: [(name: String, holds: (TailFacts) -> Bool, decision: String)] {
         func isWrong(_ f: TailFacts) -> Bool { if case .wrongPosition = f.firstBad { true } else { false } }
-        func isRead(_ f: TailFacts) -> Bool { !isWrong(f) && f.snapshotBeyond == nil }
-        func isBroken(_ f: TailFacts) -> Bool { isRead(f) && f.firstBad == .brokenLine }
+        func isGood(_ f: TailFacts) -> Bool { f.firstBad == .none && f.snapshotBeyond == nil }
+        func isBroken(_ f: TailFacts) -> Bool { f.firstBad == .brokenLine }
         func isOneWrite(_ f: TailFacts) -> Bool { isBroken(f) && f.badBytes <= RecoveryTable.largestWriteBytes }
         func isLater(_ f: TailFacts) -> Bool { f.syncedAfter.map { $0 > f.lastGood } ?? false }
         return [
             ("wrong position", { isWrong($0) }, "wrongPosition"),
-            ("snapshot beyond", { !isWrong($0) && $0.snapshotBeyond != nil }, "snapshotBeyond"),
-            ("unfinished command", { isRead($0) && $0.firstBad == .none && $0.endsInsideCommand }, "cutAndRewrite"),
-            (
-                "clean stop", { isRead($0) && $0.firstBad == .none && !$0.endsInsideCommand && $0.isCleanStop },
-                "appendInPlace"
-            ),
-            (
-                "unclean stop", { isRead($0) && $0.firstBad == .none && !$0.endsInsideCommand && !$0.isCleanStop },
-                "rewrite"
-            ),
+            ("snapshot beyond", { $0.firstBad == .none && $0.snapshotBeyond != nil }, "snapshotBeyond"),
+            ("unfinished command", { isGood($0) && $0.endsInsideCommand }, "cutAndRewrite"),
+            ("clean stop", { isGood($0) && !$0.endsInsideCommand && $0.isCleanStop }, "appendInPlace"),
+            ("unclean stop", { isGood($0) && !$0.endsInsideCommand && !$0.isCleanStop }, "rewrite"),
             ("too much", { isBroken($0) && $0.badBytes > RecoveryTable.largestWriteBytes }, "moreThanOneWrite"),
             ("durable later", { isOneWrite($0) && isLater($0) }, "durableLater"),
             (
@@ -96,8 +90,18 @@ struct RecoveryTableTests {
                 { isOneWrite($0) && !isLater($0) && $0.hasValidLineAfter && !$0.writesCarrySynced }, "validLinesFollow"
             ),
             (
+                "durable in a snapshot",
+                {
+                    isOneWrite($0) && !isLater($0) && (!$0.hasValidLineAfter || $0.writesCarrySynced)
+                        && $0.snapshotBeyond != nil
+                }, "durableInSnapshot"
+            ),
+            (
                 "one unsynced write",
-                { isOneWrite($0) && !isLater($0) && (!$0.hasValidLineAfter || $0.writesCarrySynced) }, "cutAndRewrite"
+                {
+                    isOneWrite($0) && !isLater($0) && (!$0.hasValidLineAfter || $0.writesCarrySynced)
+                        && $0.snapshotBeyond == nil
+                }, "cutAndRewrite"
             ),
         ]
     }
@@ -108,6 +112,7 @@ struct RecoveryTableTests {
         case .rewrite: "rewrite"
         case .cutAndRewrite: "cutAndRewrite"
         case .refuse(.snapshotBeyond): "snapshotBeyond"
+        case .refuse(.durableInSnapshot): "durableInSnapshot"
         case .refuse(.wrongPosition): "wrongPosition"
         case .refuse(.moreThanOneWrite): "moreThanOneWrite"
         case .refuse(.durableLater): "durableLater"
@@ -151,8 +156,21 @@ struct RecoveryTableTests {
         #expect(used.count == Self.rows.count, "no row is without a case")
     }
 
-    @Test("a snapshot beyond the last good event: refused, broken end or not")
+    @Test("a snapshot beyond the last event of good lines: events are missing, refused")
     func snapshotBeyond() {
         #expect(RecoveryTable.decide(facts { $0.snapshotBeyond = mark }) == .refuse(.snapshotBeyond(mark)))
+    }
+
+    @Test("a broken line is named for itself, whatever a snapshot behind it says of the journal's end")
+    func brokenBeforeSnapshot() {
+        var found = facts {
+            $0.firstBad = .brokenLine
+            $0.badBytes = 100
+            $0.snapshotBeyond = mark
+        }
+        #expect(RecoveryTable.decide(found) == .refuse(.durableInSnapshot(mark)))
+        found.hasValidLineAfter = true
+        found.syncedAfter = LogPosition(12)
+        #expect(RecoveryTable.decide(found) == .refuse(.durableLater(LogPosition(12))))
     }
 }

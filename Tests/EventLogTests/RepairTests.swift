@@ -9,6 +9,8 @@ struct RepairTests {
 
     init() throws { scratch = try TemporaryDirectory() }
 
+    private init(_ scratch: TemporaryDirectory) { self.scratch = scratch }
+
     private func write(_ commands: Int, segmentBytes: Int64) throws {
         let store = LocalJournalStore(directory, segmentBytes: segmentBytes)
         let opened = try store.open(RecoveryHints())
@@ -137,6 +139,75 @@ struct RepairTests {
         let plan = try repair(before)
         #expect(plan.gaps.count == 1)
         #expect(plan.changes.map(\.file) == [name.text])
+    }
+
+    /// Every sealed segment as gzip.
+    private func compressAll() throws {
+        let store = LocalJournalStore(directory, segmentBytes: 1200)
+        _ = try store.open(RecoveryHints())
+        while try store.archive() {}
+        store.close()
+    }
+
+    @Test(
+        "a file of which nothing is left becomes one with a gap line, under its own number", arguments: [false, true])
+    func emptyFile(compressed: Bool) throws {
+        for index in 0..<4 {
+            let folder = try TemporaryDirectory()
+            let other = RepairTests(folder)
+            try other.write(60, segmentBytes: 1200)
+            if compressed { try other.compressAll() }
+            let before = try other.events()
+            let names = try other.directory.segments()
+            try #require(names.count > 5)
+            try other.put([], names[index])
+            let plan = try other.repair(before)
+            #expect(plan.gaps.map(\.line.first) == [names[index].first])
+            #expect(plan.gaps.map(\.line.last) == [names[index + 1].first.previous])
+            try other.write(3, segmentBytes: 1200)
+            #expect(try Verifier(other.directory).run().damage.isEmpty)
+        }
+    }
+
+    @Test("a header with another number than the one before leads to is written anew; until then no start takes it")
+    func wrongNumber() throws {
+        try write(60, segmentBytes: 1200)
+        let before = try events()
+        let name = try #require(try directory.segments().last)
+        let whole = try bytes(name)
+        let header = try #require(
+            whole.withUnsafeBufferPointer { buffer in
+                SegmentHeader(UnsafeBufferPointer(rebasing: buffer.prefix { $0 != 10 }))
+            })
+        let wrong = SegmentHeader(
+            segment: header.segment + 1, first: header.first, previousSHA256: header.previousSHA256)
+        try put(wrong.encoded() + Array(whole.drop { $0 != 10 }.dropFirst()), name)
+        #expect(try Verifier(directory).run().damage.map(\.kind) == [.brokenChain])
+        #expect(throws: JournalError.self) {
+            try LocalJournalStore(directory, segmentBytes: 1200).open(RecoveryHints())
+        }
+        #expect(try repair(before).gaps.isEmpty)
+        #expect(try bytes(name) == whole)
+    }
+
+    @Test("a newest file without a line of the journal is moved aside whole, and its name invents no lost events")
+    func foreignFile() throws {
+        for content in [[], Array("x".utf8), Array("x\ny\n".utf8)] {
+            let folder = try TemporaryDirectory()
+            let other = RepairTests(folder)
+            try other.write(20, segmentBytes: 1 << 20)
+            let before = try other.events()
+            let name = SegmentName(first: LogPosition(500))
+            try other.put(content, name)
+            #expect(try !Verifier(other.directory).run().damage.isEmpty)
+            #expect(throws: JournalError.self) {
+                try LocalJournalStore(other.directory, segmentBytes: 1200).open(RecoveryHints())
+            }
+            let plan = try other.repair(before)
+            #expect(plan.gaps.isEmpty && plan.strays.map(\.bytes) == (content.isEmpty ? [] : [content.count]))
+            #expect(try other.events() == before)
+            #expect(try !other.directory.segments().contains(name))
+        }
     }
 
     @Test("an end that a start may cut is left to it")

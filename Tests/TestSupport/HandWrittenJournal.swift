@@ -16,12 +16,14 @@ public enum HandWrittenJournal {
     }
 
     /// Writes the commands, oldest first, to the journal of a data directory.
-    public static func write(_ commands: [Command], to dataDirectory: String) throws {
+    public static func write(
+        _ commands: [Command], to dataDirectory: String, segmentBytes: Int64 = 64 << 20
+    ) throws {
         let directory = JournalDirectory(dataDirectory + "/journal", on: LocalFileSystem())
-        let store = LocalJournalStore(directory, segmentBytes: 64 << 20)
+        let store = LocalJournalStore(directory, segmentBytes: segmentBytes)
         let opened = try store.open(RecoveryHints())
         let writer = LogWriter(
-            store, opened: opened, segmentBytes: 64 << 20, onDurable: { _ in },
+            store, opened: opened, segmentBytes: segmentBytes, onDurable: { _ in },
             onFailure: { preconditionFailure("the journal cannot be written: \($0)") })
         for command in commands {
             var encoded = EncodedCommand()

@@ -335,9 +335,9 @@ private final class SimulatedFile: File {
     func sizeBytes() throws(FileError) -> Int64 { try look { Int64($0.nodes[node].bytes.count) } }
 
     func truncate(toBytes size: Int64) throws(FileError) {
-        if try sizeBytes() == size { return }
+        // Also at its own size: what was reserved behind it goes.
         try owner.change(.truncate(path)) { state throws(FileError) in
-            state.nodes[node].change(.truncate(Int(size)))
+            if state.nodes[node].bytes.count != Int(size) { state.nodes[node].change(.truncate(Int(size))) }
             state.nodes[node].reservedEnd = 0
         }
     }

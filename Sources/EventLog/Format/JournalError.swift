@@ -28,9 +28,9 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
             "\(path) is held by another manager (\(holder)): stop that one, or use another --data-dir"
         case .snapshotBeyondEnd(let snapshot, let path, let last):
             "\(path) stands at seq \(snapshot), but the journal ends at seq \(last): acknowledged events are missing, "
-                + "or the file belongs to another journal. Put the missing journal files back, or use another --data-dir, "
-                + "or move \(path) away to go on from the journal alone; 'manager reset' sets everything aside and "
-                + "starts fresh"
+                + "or the file belongs to another journal. Put the missing journal files back, or use another --data-dir; "
+                + "'manager repair' marks what is missing and goes on from that state; or move \(path) away to go on from the "
+                + "journal alone; 'manager reset' sets everything aside and starts fresh"
         case .unfoldable(let position, let problem): "seq \(position): \(problem)"
         case .discarded(let history): history.description
         case .refused(let sentence): sentence
@@ -112,7 +112,8 @@ public struct JournalDamage: Error, Sendable, Equatable, CustomStringConvertible
 
     /// The text for people.
     public var description: String {
-        var place = "journal/\(file)"
+        // Files beside the journal's directory are told from it: `../manager_state.json`.
+        var place = file.hasPrefix("../") ? String(file.dropFirst(3)) : "journal/\(file)"
         if let line { place += ", line \(line)" }
         if let byte { place += ", byte \(byte)" }
         if kind == .gap { return "known gap in \(place), at seq \(position): \(detail)" }

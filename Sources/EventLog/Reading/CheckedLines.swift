@@ -70,7 +70,12 @@ final class CheckedSource: @unchecked Sendable {  // handed over whole to the on
 
     /// The next events; nil at the end.
     func next() throws(JournalError) -> CheckedLines? {
-        guard let chunk = try chunks.next() else {
+        let read: LineChunk?
+        do throws(JournalError) { read = try chunks.next() } catch {
+            guard case .damage(let damage) = error else { throw error }
+            throw .damage(checker.placed(damage))
+        }
+        guard let chunk = read else {
             if !isFinished { checker.finish() }
             isFinished = true
             return nil

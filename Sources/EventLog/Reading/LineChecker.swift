@@ -12,6 +12,8 @@ struct LineChecker {
     private var expected: LogPosition?
     private var file: SegmentName?
     private var lineNumber = 0
+    /// Where the next line begins in the (uncompressed) file; negative where that is not known.
+    private var nextOffset: Int64 = 0
     private var lastTime = LogTime(microseconds: .min)
     /// The lines of a command whose last event has not come yet, copied from an earlier chunk.
     private var pending: [UInt8] = []
@@ -41,7 +43,7 @@ struct LineChecker {
         do throws(JournalError) {
             if chunk.file != file { try enter(chunk.file) }
             if chunk.isTail {
-                keepTorn(chunk)
+                try keepTorn(chunk)
                 return CheckedLines(bytes: [], last: last)
             }
             // The lines that wait come first, so that a command's events stand in one run of bytes.
@@ -50,6 +52,7 @@ struct LineChecker {
                 bytes = pending + chunk.bytes
                 pending.removeAll(keepingCapacity: true)
             }
+            nextOffset = chunk.offset + Int64(chunk.bytes.count)
             try checkLines(of: bytes, carried: carried, chunk)
         } catch { failure = error }
         return take(bytes, failure)
@@ -66,6 +69,7 @@ struct LineChecker {
         }
         file = next
         lineNumber = 0
+        nextOffset = 0
         carriesSynced = nil
     }
 
@@ -142,7 +146,11 @@ struct LineChecker {
         }
         if expected == nil, line.position > from { throw missing(before: line.position, at: offset) }
         expected = line.position.next
-        if lineNumber == 2, !chunk.file.isCompressed { carriesSynced = line.synced != nil }
+        if lineNumber <= 2 {
+            // Who begins in the middle of a file does not meet its header.
+            if lineNumber == 1, offset == 0 { throw damage(.header, at: 0, Self.noHeader) }
+            if lineNumber == 2, !chunk.file.isCompressed { carriesSynced = line.synced != nil }
+        }
         if line.time < lastTime {
             throw damage(.reordered, at: offset, "its time is before the event before it")
         }
@@ -200,6 +208,7 @@ struct LineChecker {
             return
         }
         if let gap = GapLine(bytes) {
+            if lineNumber == 1, offset == 0 { throw damage(.header, at: 0, Self.noHeader) }
             if let expected, gap.first != expected { throw wrongPosition(gap.first, expected: expected, at: offset) }
             if expected == nil, gap.first > from { throw missing(before: gap.first, at: offset) }
             expected = gap.last.next
@@ -214,7 +223,7 @@ struct LineChecker {
         if chunk.file.isCompressed || lineNumber == 1 {
             throw damage(
                 lineNumber == 1 ? .header : .bitRot, at: offset,
-                lineNumber == 1 ? "the first line is no segment header" : "the line's checksum is wrong")
+                lineNumber == 1 ? Self.noHeader : "the line's checksum is wrong")
         }
         // In a plain file this may be the end that the next start cuts: damage only where another file follows.
         tornAt = JournalDamage(
@@ -229,7 +238,27 @@ struct LineChecker {
         if carriesSynced == false { throw .damage(torn) }
     }
 
-    private mutating func keepTorn(_ chunk: LineChunk) {
+    static let noHeader = "the first line is no segment header"
+
+    /// Of a damage that ended the reading of a file: the place behind the last line that was read.
+    func placed(_ damage: JournalDamage) -> JournalDamage {
+        guard damage.line == nil, damage.byte == nil else { return damage }
+        var damage = damage
+        if damage.file == file?.text {
+            damage.position = expected ?? damage.position
+            if nextOffset >= 0 { (damage.line, damage.byte) = (lineNumber + 1, nextOffset) }
+        } else if expected.map({ $0 == damage.position }) ?? (from <= damage.position) {
+            (damage.line, damage.byte) = (1, 0)
+        }
+        return damage
+    }
+
+    private mutating func keepTorn(_ chunk: LineChunk) throws(JournalError) {
+        if lineNumber == 0, chunk.offset == 0 {
+            // A segment gets its name with its header: no start cuts it.
+            lineNumber = 1
+            throw damage(.header, at: 0, Self.noHeader)
+        }
         if tornAt == nil {
             tornAt = JournalDamage(
                 kind: .torn, file: chunk.file.text, line: lineNumber + 1, byte: chunk.offset,
@@ -241,7 +270,7 @@ struct LineChecker {
     private func wrongPosition(_ found: LogPosition, expected: LogPosition, at offset: Int64) -> JournalError {
         if found < expected { return damage(.duplicate, at: offset, "seq \(found) stands there again") }
         return damage(
-            lineNumber <= 1 ? .missingSegment : .reordered, at: offset,
+            .missingSegment, at: offset,
             "seq \(found) follows, \(expected) to \(found.previous) are missing")
     }
 

@@ -10,6 +10,10 @@ public final class LineFollower {
     private var offset: Int64 = 0
     /// Bytes behind the last whole line that was looked at.
     private var rest: [UInt8] = []
+    /// The name of the open file.
+    private var name = SegmentName(first: LogPosition(1))
+    /// The position of the next line in it.
+    private var due = LogPosition(1)
     /// The first position that was not shown yet.
     public private(set) var next: LogPosition
 
@@ -48,6 +52,8 @@ public final class LineFollower {
             file = try directory.open(newest)
             offset = 0
             rest = []
+            name = newest
+            due = newest.first
             return true
         }
         var goesOn = true
@@ -96,6 +102,30 @@ public final class LineFollower {
 
     private enum Step { case stopped, limit, needsMore }
 
+    /// Passes a line that is no event: a header, a gap line, or one that is broken where nobody asked for its event.
+    private func pass(_ raw: UnsafeBufferPointer<UInt8>, _ start: Int) throws(JournalError) {
+        if let gap = GapLine(raw) {
+            due = gap.last.next
+            if gap.last >= next { next = due }
+        } else if SegmentHeader(raw) == nil {
+            guard due < next else { throw damage(.bitRot, start, "the line's checksum is wrong") }
+            due = due.next
+        }
+    }
+
+    private func missing(before line: LogLine, _ start: Int) -> JournalError {
+        damage(
+            .missingSegment, start,
+            "seq \(line.position) follows, \(next) to \(line.position.previous) are missing")
+    }
+
+    private func damage(_ kind: JournalDamage.Kind, _ start: Int, _ detail: String) -> JournalError {
+        .damage(
+            JournalDamage(
+                kind: kind, file: name.text, byte: offset - Int64(rest.count) + Int64(start), position: next,
+                detail: detail))
+    }
+
     /// Shows the whole lines in `rest`, up to `limit`.
     private func show(
         upTo limit: LogPosition, _ body: (LogLine) throws(JournalError) -> Bool
@@ -105,19 +135,20 @@ public final class LineFollower {
         var failure: JournalError?
         rest.withUnsafeBufferPointer { bytes in
             do throws(JournalError) {
-                while step == .needsMore, let end = bytes[start...].firstIndex(of: 10) {
-                    // Headers and gap lines are no events.
+                while step == .needsMore, next <= limit, let end = bytes[start...].firstIndex(of: 10) {
                     let raw = UnsafeBufferPointer(rebasing: bytes[start..<end])
                     let line = LogLine(raw)
-                    if let line, line.position > limit {
-                        step = .limit
-                    } else {
+                    guard let line else {
+                        try pass(raw, start)
                         start = end + 1
-                        if line == nil, let gap = GapLine(raw), gap.last >= next { next = gap.last.next }
-                        guard let line, line.position >= next else { continue }
-                        next = line.position.next
-                        if try !body(line) { step = .stopped }
+                        continue
                     }
+                    if line.position > next { throw missing(before: line, start) }
+                    start = end + 1
+                    due = line.position.next
+                    guard line.position >= next else { continue }
+                    next = line.position.next
+                    if try !body(line) { step = .stopped }
                 }
             } catch { failure = error }
         }

@@ -16,10 +16,15 @@ struct Recovery {
         let scan = try TailScan(bytes, file: name)
         let isClean = scan.lastCRC.map { hints.isCleanStop(scan.lastWhole, $0, scan.lastBody) } ?? false
         let facts = scan.facts(
-            previousCarriesSynced: try previousCarriesSynced(),
+            previousCarriesSynced: try store.directory.carriesSynced(before: name),
             snapshotBeyond: hints.snapshotBeyond(scan.lastWhole), isCleanStop: isClean)
         var cut: OpenedJournal.Cut?
-        switch RecoveryTable.decide(facts) {
+        let decision = RecoveryTable.decide(facts)
+        if decision == .rewrite || decision == .cutAndRewrite {
+            // The run that ended has reserved space behind the lines, which a full disk may have nowhere else.
+            do { try store.releaseReservation(of: name) } catch { throw .file(error) }
+        }
+        switch decision {
         case .refuse(let refusal):
             throw scan.damage(refusal, file: name)
         case .appendInPlace:
@@ -51,20 +56,6 @@ struct Recovery {
             return true
         }
         return time
-    }
-
-    /// Whether the segment before this one begins with an event that carries `synced`: who wrote this journal, where
-    /// this segment's own first event cannot be read. The first segment takes its name with its first write whole, so
-    /// there power loss leaves no such end.
-    private func previousCarriesSynced() throws(JournalError) -> Bool {
-        guard let previous = try store.directory.segments().last(where: { $0.first < name.first }),
-            let file = try store.directory.open(previous),
-            let chunk = try SegmentChunks(previous, file: file).next()
-        else { return false }
-        for line in chunk.bytes.split(separator: 10, maxSplits: 3) {
-            if let synced = line.withUnsafeBufferPointer({ LogLine($0).map { $0.synced != nil } }) { return synced }
-        }
-        return false
     }
 
     private func adopt(_ bytes: [UInt8], _ scan: TailScan) throws(JournalError) {
@@ -135,5 +126,20 @@ struct Recovery {
         return OpenedJournal.Cut(
             file: file, bytes: Int64(tail.count), first: scan.lastWhole.next,
             sha256: hexString(SHA256.hash(data: tail)))
+    }
+}
+
+extension JournalDirectory {
+    /// Whether the segment before one begins with an event that carries `synced`: who wrote this journal, where that
+    /// segment's own first event cannot be read. The first segment takes its name with its first write whole, so there
+    /// power loss leaves no such end.
+    func carriesSynced(before name: SegmentName) throws(JournalError) -> Bool {
+        guard let previous = try segments().last(where: { $0.first < name.first }), let file = try open(previous),
+            let chunk = try SegmentChunks(previous, file: file).next()
+        else { return false }
+        for line in chunk.bytes.split(separator: 10, maxSplits: 3) {
+            if let synced = line.withUnsafeBufferPointer({ LogLine($0).map { $0.synced != nil } }) { return synced }
+        }
+        return false
     }
 }

@@ -73,8 +73,10 @@ public enum RecoveryDecision: Sendable, Equatable {
 
     /// Why a start is refused.
     public enum Refusal: Sendable, Equatable {
-        /// A snapshot stands beyond the last good event.
+        /// All lines are good, and a snapshot stands beyond the last one.
         case snapshotBeyond(SnapshotMark)
+        /// A line is broken that a snapshot shows to have been durable.
+        case durableInSnapshot(SnapshotMark)
         /// A whole line stands where another was due.
         case wrongPosition(LogPosition)
         /// More is broken than one write can be.
@@ -96,16 +98,19 @@ public enum RecoveryTable {
     public static let largestWriteBytes: Int64 = 16 << 20
 
     /// The decision for what was found. The first row that fits counts.
+    ///
+    /// What is broken is named before what a snapshot says of the journal's end: behind a broken line the end is not known.
     public static func decide(_ facts: TailFacts) -> RecoveryDecision {
         if case .wrongPosition(let found) = facts.firstBad { return .refuse(.wrongPosition(found)) }
-        if let beyond = facts.snapshotBeyond { return .refuse(.snapshotBeyond(beyond)) }
         if facts.firstBad == .none {
+            if let beyond = facts.snapshotBeyond { return .refuse(.snapshotBeyond(beyond)) }
             if facts.endsInsideCommand { return .cutAndRewrite }
             return facts.isCleanStop ? .appendInPlace : .rewrite
         }
         if facts.badBytes > largestWriteBytes { return .refuse(.moreThanOneWrite) }
         if let synced = facts.syncedAfter, synced > facts.lastGood { return .refuse(.durableLater(synced)) }
         if facts.hasValidLineAfter && !facts.writesCarrySynced { return .refuse(.validLinesFollow) }
+        if let beyond = facts.snapshotBeyond { return .refuse(.durableInSnapshot(beyond)) }
         return .cutAndRewrite
     }
 }

@@ -24,6 +24,10 @@ struct TailScan {
     private(set) var lastGood: LogPosition
     private(set) var hasValidLineAfter = false
     private(set) var syncedAfter: LogPosition?
+    /// Whether the first bad line has no newline.
+    private var isTorn = false
+    /// Whether the line that was due at the first bad byte stands behind it.
+    private var standsLater = false
     private let sizeBytes: Int
 
     /// Scans a whole segment. Throws `.damage` for a bad header, `.newerFormat` for one of a later format.
@@ -37,7 +41,8 @@ struct TailScan {
             throw .damage(
                 JournalDamage(
                     kind: .header, file: file.text, line: 1, byte: 0, position: file.first,
-                    detail: "the first line is no good segment header"))
+                    detail: header.map { "the header says that the file begins at seq \($0.first)" }
+                        ?? LineChecker.noHeader))
         }
         guard header.format <= SegmentHeader.currentFormat else {
             throw .newerFormat(found: header.format, supported: SegmentHeader.currentFormat, file: file.text)
@@ -61,6 +66,7 @@ struct TailScan {
                 accept(raw, at: at, end: end, line: line, isTerminated: newline != nil)
             } else if newline != nil, let later = LogLine(raw) {
                 hasValidLineAfter = true
+                if later.position == lastGood.next { standsLater = true }
                 if let synced = later.synced, synced > (syncedAfter ?? .zero) { syncedAfter = synced }
             }
             at = end + 1
@@ -78,6 +84,7 @@ struct TailScan {
         }
         guard isTerminated, let event = LogLine(raw) else {
             firstBad = .brokenLine
+            isTorn = !isTerminated
             badLine = line
             badOffset = at
             return
@@ -112,22 +119,23 @@ struct TailScan {
 
     /// The damage to name when a start is refused.
     func damage(_ refusal: RecoveryDecision.Refusal, file: SegmentName) -> JournalError {
-        let kind: JournalDamage.Kind
+        var kind = isTorn ? JournalDamage.Kind.torn : .bitRot
         let detail: String
         switch refusal {
         case .snapshotBeyond(let mark):
             return .snapshotBeyondEnd(snapshot: mark.position, path: mark.path, last: lastGood)
+        case .durableInSnapshot(let mark):
+            detail =
+                "the line is broken, though \(mark.path) stands at seq \(mark.position): the event was acknowledged, or that "
+                + "file belongs to another journal"
         case .wrongPosition(let found):
-            kind = found <= lastGood ? .duplicate : .reordered
+            kind = found <= lastGood ? .duplicate : standsLater ? .reordered : .missingSegment
             detail = "a whole line with seq \(found) stands where \(lastGood.next) was due"
         case .moreThanOneWrite:
-            kind = .bitRot
             detail = "\(sizeBytes - badOffset) bytes from there on are broken, more than one write can be"
         case .durableLater(let synced):
-            kind = .bitRot
             detail = "the line is broken, though a later one says that the journal was durable up to seq \(synced)"
         case .validLinesFollow:
-            kind = .bitRot
             detail = "the line is broken, though valid lines follow"
         }
         return .damage(

@@ -80,6 +80,10 @@ public struct JournalRepair {
         do { discarded = Set(try directory.baselines()) } catch { throw .file(error) }
         for (index, name) in names.enumerated() {
             let next = index + 1 < names.count ? names[index + 1] : nil
+            if index > 0, next == nil, try isForeign(name, behind: mender.expected) {
+                try setAside(name, &mender, writer)
+                continue
+            }
             if index == 0, discarded.contains(name.first.previous) {
                 // History was discarded up to there.
             } else if name.first > mender.expected {
@@ -114,6 +118,42 @@ public struct JournalRepair {
         }
     }
 
+    /// Whether the newest file is none of the journal's: no line in it is good, it is not the one that is due, and no state
+    /// knows of an event beyond those before it. A name alone does not tell of lost events.
+    private func isForeign(_ name: SegmentName, behind expected: LogPosition) throws(JournalError) -> Bool {
+        guard name.first > expected, stateBeyond(expected.previous) == nil else { return false }
+        let bytes: [UInt8]
+        do { bytes = try readWholeFile(directory.path(of: name), on: fileSystem) } catch { throw .file(error) }
+        var hasLine = false
+        var reader = SalvageReader(bytes, isCompressed: name.isCompressed)
+        try reader.forEach { piece throws(JournalError) in
+            guard case .lines(let lines) = piece else { return }
+            for line in lines.split(separator: 10) where !hasLine {
+                hasLine = line.withUnsafeBufferPointer {
+                    LogLine($0) != nil || SegmentHeader($0) != nil || GapLine($0) != nil
+                }
+            }
+        }
+        return !hasLine
+    }
+
+    /// Moves a whole file to the quarantine: the copy is durable before the file goes.
+    private func setAside(
+        _ name: SegmentName, _ mender: inout SegmentMender,
+        _ writer: (SegmentName) throws(JournalError) -> Writer
+    ) throws(JournalError) {
+        let bytes: [UInt8]
+        do { bytes = try readWholeFile(directory.path(of: name), on: fileSystem) } catch { throw .file(error) }
+        let writer = try writer(name)
+        do throws(JournalError) {
+            try mender.setAside(name, bytes) { output throws(JournalError) in try writer.take(output) }
+            try writer.file?.remove()
+        } catch {
+            writer.file?.abandon()
+            throw error
+        }
+    }
+
     private func mend(
         _ name: SegmentName, _ bytes: [UInt8], _ next: SegmentName?, _ mender: inout SegmentMender,
         _ writer: (SegmentName) throws(JournalError) -> Writer
@@ -141,7 +181,9 @@ public struct JournalRepair {
         let writer = try writer(name)
         do throws(JournalError) {
             let sink = { (output: SegmentMender.Output) throws(JournalError) in try writer.take(output) }
-            mender.enter(name, limit: limit, survey)
+            var following = survey.laterSegment
+            if following == nil, let next { following = try headerNumber(next) }
+            mender.enter(name, limit: limit, survey, following: following)
             try reader.forEach { piece throws(JournalError) in try mender.take(piece, sink) }
             let end = try end(of: mender, name, next)
             let words = try mender.leave(through: end, frameProblem: reader.frameProblem, sink)
@@ -167,7 +209,9 @@ public struct JournalRepair {
             let lost = mender.hasBad ? LogPosition(last.rawValue &+ lines) : last
             return max(beyond ?? last, lost)
         }
-        if mender.hasBad { return next.first.previous }
+        // Of a file without any event nothing tells how many there were: all that it can have held is lost. Were another file
+        // made for them, it would take this one's name and number.
+        if mender.hasBad || mender.expected <= name.first { return next.first.previous }
         // The file ends at a line's end: either whole files are missing behind it, or just its own last lines.
         return try headerNumber(next) == mender.number + 1 ? next.first.previous : last
     }

@@ -6,7 +6,11 @@ struct LineSurvey {
     /// Positions whose line carries a time that does not fit its neighbours.
     private(set) var untimely: Set<LogPosition> = []
 
+    /// The number in the first header behind the file's first line; nil where there is none.
+    private(set) var laterSegment: UInt64?
+
     private let limit: LogPosition
+    private var isFirstLine = true
     private var greatest: LogPosition
     private var missing: [ClosedRange<UInt64>] = []
     private var previous: (position: LogPosition, time: LogTime)?
@@ -21,6 +25,11 @@ struct LineSurvey {
 
     /// Looks at a line, without its newline.
     mutating func look(at raw: UnsafeBufferPointer<UInt8>) {
+        defer { isFirstLine = false }
+        if !isFirstLine, laterSegment == nil, let header = SegmentHeader(raw) {
+            laterSegment = header.segment
+            return
+        }
         if let gap = GapLine(raw) {
             if gap.first > greatest.next { note(missing: greatest.next, through: gap.first.previous) }
             greatest = max(greatest, gap.last)

@@ -52,6 +52,15 @@ final class MendedFile {
         do { try output.publish() } catch { throw .file(error) }
     }
 
+    /// Removes the old file instead, of which everything was moved aside.
+    func remove() throws(JournalError) {
+        output.abandon()
+        do throws(FileError) {
+            try directory.fileSystem.remove(directory.path(of: name))
+            try directory.fileSystem.syncDirectory(directory.path)
+        } catch { throw .file(error) }
+    }
+
     /// Gives up; the old file stays.
     func abandon() { output.abandon() }
 

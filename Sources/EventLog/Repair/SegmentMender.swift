@@ -37,6 +37,8 @@ struct SegmentMender {
     private var badWords = ""
     private var isFirstLine = true
     private var changes: [String] = []
+    /// The number in the next good header behind the file's own; nil where there is none.
+    private var following: UInt64?
 
     init(wanted: Set<LogPosition>) { self.wanted = wanted }
 
@@ -49,8 +51,11 @@ struct SegmentMender {
     // MARK: - A file
 
     /// Begins a file; events beyond `limit` stand in the next one.
-    mutating func enter(_ next: SegmentName, limit: LogPosition, _ survey: LineSurvey) {
+    mutating func enter(
+        _ next: SegmentName, limit: LogPosition, _ survey: LineSurvey, following: UInt64? = nil
+    ) {
         name = next
+        self.following = following
         self.limit = limit
         self.survey = survey
         isFirstLine = true
@@ -94,6 +99,16 @@ struct SegmentMender {
         return changes.isEmpty ? nil : changes.joined(separator: "; ")
     }
 
+    /// A whole file that is none of the journal's.
+    mutating func setAside(_ file: SegmentName, _ bytes: [UInt8], _ sink: Sink) throws(JournalError) {
+        name = file
+        changes = []
+        bad = bytes
+        badWords = "no line of the journal stands in the file"
+        if !bytes.isEmpty { try setStrayAside(sink) }
+        plan.changes.append((file.text, "none of the journal's: the whole file is moved aside"))
+    }
+
     /// A whole file in the place of one that is missing.
     mutating func replace(_ missing: SegmentName, through end: LogPosition, _ sink: Sink) throws(JournalError) -> String
     {
@@ -132,7 +147,9 @@ struct SegmentMender {
             guard header.format <= SegmentHeader.currentFormat else {
                 throw .newerFormat(found: header.format, supported: SegmentHeader.currentFormat, file: name.text)
             }
-            let follows = hasGap ? header.segment >= number : header.segment > number
+            // How many segments were lost with the events of a gap cannot be known; elsewhere each follows the one before.
+            let follows =
+                number == 0 || header.segment == number + 1 || hasGap && header.segment >= number
             if header.first >= expected, header.first <= limit.next, follows, !isFirst || header.first == name.first {
                 if header.first > expected { try fill(through: header.first.previous, before: nil, sink) }
                 try setStrayAside(sink)
@@ -223,8 +240,10 @@ struct SegmentMender {
     /// A header says nothing that its surroundings do not say: it is written anew.
     private mutating func writeHeader(first: LogPosition? = nil, _ sink: Sink) throws(JournalError) {
         change("its header is written anew")
+        // Behind a gap the number was another one where the next header says so: that one then stays as it is.
+        let due = hasGap || number == 0 ? max(number + 1, following.map { $0 - 1 } ?? 0) : number + 1
         try emit(
-            header: SegmentHeader(segment: number + 1, first: first ?? name.first, previousSHA256: previousHash), sink)
+            header: SegmentHeader(segment: due, first: first ?? name.first, previousSHA256: previousHash), sink)
     }
 
     /// Puts gap lines, and good lines that stood elsewhere, in the place of what is missing. `time`: of what follows.

@@ -32,6 +32,8 @@ final class SegmentChunks {
     private var begun: [(entry: GzipMember.Entry, at: Int)] = []
     private var member: GzipMember.Entry?
     private var atEnd = false
+    /// What is wrong behind the lines that were handed out last.
+    private var failure: JournalError?
 
     /// `skippingTo`: hop over members that end before this position; only where the members say what they hold.
     init(
@@ -110,15 +112,26 @@ final class SegmentChunks {
         return LineChunk(bytes: carry, offset: lineOffset, file: name, isTail: true)
     }
 
+    /// The whole lines before a damage come first: who reads on sees how far the file is good.
     private func nextInflated() throws(JournalError) -> LineChunk? {
+        if let failure { throw failure }
         while !atEnd {
             var (bytes, _) = try behindCarried { buffer throws(JournalError) in
                 var made = 0
-                try fill(buffer, made: &made)
+                do throws(JournalError) { try fill(buffer, made: &made) } catch {
+                    guard case .damage = error else { throw error }
+                    failure = error
+                }
                 return made
             }
-            try compareBeginnings(with: bytes)
-            if let chunk = wholeLines(of: &bytes) { return chunk }
+            do throws(JournalError) { try compareBeginnings(with: bytes) } catch { failure = failure ?? error }
+            let chunk = wholeLines(of: &bytes)
+            if let failure {
+                carry = []
+                guard let chunk else { throw failure }
+                return chunk
+            }
+            if let chunk { return chunk }
         }
         return nil
     }
@@ -250,6 +263,7 @@ final class SegmentChunks {
         inflater = nil
         insideMember = false
         begun = []
+        failure = nil
         atEnd = false
     }
 

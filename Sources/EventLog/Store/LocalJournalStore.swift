@@ -13,7 +13,8 @@ import Synchronization
 ///   rename is durable: the old segment is still the newest; the `.tmp` is deleted. After: the old one is sealed.
 /// - *archive*: `NAME.jsonl.gz.tmp` written, synced, read back, compared, renamed, directory synced; then
 ///   `NAME.jsonl` removed. Both stand: the plain one is removed at start when the other holds the same bytes.
-/// - *rewrite* (after an unclean stop): `cut-…` durable, then the good lines under `.tmp`, synced, renamed over the
+/// - *rewrite* (after an unclean stop): the found file cut at its own end, which gives back what was reserved behind it;
+///   `cut-…` durable, then the good lines under `.tmp`, synced, renamed over the
 ///   found file, directory synced. Before the rename is durable: the same decision is made again.
 public final class LocalJournalStore: JournalStore {
     struct Active {
@@ -69,6 +70,11 @@ public final class LocalJournalStore: JournalStore {
             return try begin(SegmentHeader(segment: 1, first: LogPosition(1), previousSHA256: SegmentHeader.noPrevious))
         }
         try settleDoubles(names, newest: newest)
+        do throws(FileError) {
+            for name in names where !name.isCompressed && name.first < newest.first {
+                try releaseReservation(of: name)
+            }
+        } catch { throw .file(error) }
         try checkContinuity()
         if try directory.segments().last?.isCompressed == true {
             return try continueAfterSealed(newest.first, hints)
@@ -93,7 +99,7 @@ public final class LocalJournalStore: JournalStore {
                 active?.size += Int64(lines.count)
                 active?.last = last
                 active?.unhashed.append(lines)
-            } catch { failure = error }
+            } catch { failure = named(error, open) }
         }
         if let failure { throw .file(failure) }
         return sync
@@ -166,13 +172,19 @@ public final class LocalJournalStore: JournalStore {
                     guard try open.file.reserve(upTo: open.size + wanted + extra) else { return nil }
                     active?.reservedEnd = open.size + wanted + extra
                     return wanted + extra
-                } catch { if !error.isDiskFull { failure = error } }
+                } catch { if !error.isDiskFull { failure = named(error, open) } }
             }
             return open.reservedEnd - open.size
         }
         if let failure { throw .file(failure) }
         if ahead == nil { canReserve.withLock { $0 = false } }
         return ahead
+    }
+
+    /// The descriptor was opened under the temporary name; errors tell the one that the file has now.
+    private func named(_ error: FileError, _ open: Active) -> FileError {
+        guard open.isNamed, error.path == temporaryPath(of: open.name) else { return error }
+        return FileError(operation: error.operation, path: directory.path(of: open.name), errno: error.errno)
     }
 
     // MARK: - Beginning a segment
@@ -217,6 +229,18 @@ public final class LocalJournalStore: JournalStore {
     func giveName(_ name: SegmentName) throws(FileError) {
         try fileSystem.rename(temporaryPath(of: name), to: directory.path(of: name))
         try fileSystem.syncDirectory(directory.path)
+    }
+
+    /// Gives back what was reserved behind a file's lines: cut at its own end, it keeps every byte. Crashed before or after,
+    /// the file is the same.
+    func releaseReservation(of name: SegmentName) throws(FileError) {
+        let file: any File
+        do throws(FileError) { file = try fileSystem.open(directory.path(of: name), .update) } catch {
+            if error.isNotFound { return }
+            throw error
+        }
+        defer { file.close() }
+        try file.truncate(toBytes: try file.sizeBytes())
     }
 
     func adopt(_ segment: Active) { active.withLock { $0 = segment } }

@@ -9,6 +9,14 @@ struct DamageWalk {
     private let wanted: Set<LogPosition>
     private var file: SegmentName?
     private var lineNumber = 0
+    /// Where the next line begins in the (uncompressed) file; negative where that is not known.
+    private var nextOffset: Int64 = 0
+    /// The first broken line of a compressed file within a member's length: its damage, and where it stands.
+    private var brokenAt: (damage: Int, byte: Int64)?
+    /// The last event that stood there again: of a stretch of them only the first is told.
+    private var lastAgain: LogPosition?
+    /// Events that did not stand where they were due, with the damage that says so and how many of them came later.
+    private var absent: [(range: ClosedRange<UInt64>, damage: Int, later: UInt64)] = []
     /// The next line's position; nil before the first line, and behind a damage, where it is not known.
     private var expected: LogPosition?
     /// The greatest position that was met, for the words behind a damage.
@@ -40,6 +48,12 @@ struct DamageWalk {
     mutating func take(_ chunk: LineChunk) throws(JournalError) {
         if chunk.file != file { enter(chunk.file) }
         if chunk.isTail {
+            if lineNumber == 0, chunk.offset == 0 {
+                // A segment gets its name with its header: no start cuts it.
+                lineNumber = 1
+                note(.header, 0, LineChecker.noHeader, chunk)
+                return loseTrack()
+            }
             breaks(
                 .torn, at: chunk.offset, "the last line has no newline", in: chunk, bytes: Int64(chunk.bytes.count))
             return
@@ -66,8 +80,20 @@ struct DamageWalk {
     mutating func skipped(_ damage: JournalDamage) {
         confirmTorn()
         var damage = damage
+        if damage.file != file?.text { (lineNumber, nextOffset, brokenAt) = (0, 0, nil) }
         damage.position = expected ?? reached.next
-        report.damage.append(damage)
+        if nextOffset >= 0 { (damage.line, damage.byte) = (lineNumber + 1, nextOffset) }
+        // One wrong byte shows as a broken line, in each line that repeats it, and once more in the sum at its member's end.
+        if let broken = brokenAt, nextOffset >= 0, nextOffset - broken.byte < Self.memberBytes {
+            if !absent.contains(where: { $0.damage > broken.damage }) {
+                let later = report.damage.suffix(from: broken.damage + 1)
+                report.damage.replaceSubrange(
+                    (broken.damage + 1)..., with: later.filter { $0.kind != .bitRot || $0.file != damage.file })
+            }
+        } else {
+            report.damage.append(damage)
+        }
+        brokenAt = nil
         loseTrack()
     }
 
@@ -80,6 +106,15 @@ struct DamageWalk {
         } else if let unfinished {
             report.tail = UnreadTail(
                 file: unfinished.file.text, byte: unfinished.byte, bytes: unfinished.bytes)
+        }
+        for gone in absent where gone.later > 0 {
+            guard gone.later > gone.range.upperBound - gone.range.lowerBound else {
+                report.damage[gone.damage].detail += "; some of them stand behind it"
+                continue
+            }
+            report.damage[gone.damage].kind = .reordered
+            report.damage[gone.damage].detail =
+                "seq \(gone.range.upperBound + 1) stands before \(gone.range.lowerBound) to \(gone.range.upperBound)"
         }
         report.segments = chain.segments
         report.headSHA256 = chain.head
@@ -110,6 +145,9 @@ struct DamageWalk {
             }
         }
     }
+
+    /// More than a member's lines take.
+    private static let memberBytes = Int64(2 * GzipMember.targetBytes)
 
     private static let gapWords = "repair took out"
 
@@ -147,6 +185,8 @@ struct DamageWalk {
         }
         file = next
         lineNumber = 0
+        nextOffset = 0
+        brokenAt = nil
         carriesSynced = nil
     }
 
@@ -154,7 +194,9 @@ struct DamageWalk {
         at bytes: UnsafeBufferPointer<UInt8>, withNewline: UnsafeRawBufferPointer, offset: Int64, _ chunk: LineChunk
     ) throws(JournalError) {
         lineNumber += 1
+        nextOffset = offset >= 0 ? offset + Int64(withNewline.count) : -1
         if let line = LogLine(bytes) {
+            refuseHeaderless(offset, chunk)
             if let first = torn.first {
                 guard line.synced.map({ $0 >= first.position }) ?? false || carriesSynced == false else {
                     tornBytes += Int64(withNewline.count)
@@ -173,6 +215,7 @@ struct DamageWalk {
             take(chain.enter(header, withNewline), offset, chunk)
             if header.segment == 1 { keepHead(at: .zero) }
         } else if let gap = GapLine(bytes) {
+            refuseHeaderless(offset, chunk)
             confirmTorn()
             compare(gap.first, at: offset, chunk)
             expected = gap.last.next
@@ -189,12 +232,17 @@ struct DamageWalk {
                     detail:
                         "\(Self.gapWords) seq \(gap.first) to \(gap.last); the bytes are kept in journal/\(gap.file)"))
         } else if lineNumber == 1 {
-            note(.header, offset, "the first line is no segment header", chunk)
+            note(.header, offset, LineChecker.noHeader, chunk)
             loseTrack()
         } else {
             breaks(
                 .bitRot, at: offset, "the line's checksum is wrong", in: chunk, bytes: Int64(withNewline.count))
         }
+    }
+
+    /// A segment whose first line is another one: named in its own file, and not again in the chain.
+    private mutating func refuseHeaderless(_ offset: Int64, _ chunk: LineChunk) {
+        if lineNumber == 1, offset == 0 { note(.header, 0, LineChecker.noHeader, chunk) }
     }
 
     private mutating func take(_ problem: SegmentChain.Problem?, _ offset: Int64, _ chunk: LineChunk) {
@@ -218,11 +266,11 @@ struct DamageWalk {
     private mutating func accept(
         _ line: LogLine, _ withNewline: UnsafeRawBufferPointer, _ offset: Int64, _ chunk: LineChunk
     ) {
-        compare(line.position, at: offset, chunk)
-        if line.time < lastTime { note(.reordered, offset, "its time is before the event before it", chunk) }
+        let isLate = compare(line.position, at: offset, chunk)
+        if line.time < lastTime, !isLate { note(.reordered, offset, "its time is before the event before it", chunk) }
         if lineNumber == 2, !chunk.file.isCompressed { carriesSynced = line.synced != nil }
         lastTime = max(lastTime, line.time)
-        expected = line.position.next
+        expected = max(line.position.next, isLate ? expected ?? .zero : .zero)
         reached = max(reached, line.position)
         report.events += 1
         if wanted.contains(line.position) { report.crcs[line.position] = line.crc }
@@ -238,21 +286,31 @@ struct DamageWalk {
         }
     }
 
-    /// Compares a position with the one that is due.
-    private mutating func compare(_ found: LogPosition, at offset: Int64, _ chunk: LineChunk) {
+    /// Compares a position with the one that is due; true where it stood in an earlier place, or should have.
+    @discardableResult
+    private mutating func compare(_ found: LogPosition, at offset: Int64, _ chunk: LineChunk) -> Bool {
         guard let due = expected else {
             if reached == .zero, report.damage.isEmpty, found > max(LogPosition(1), begins) {
                 note(.missingSegment, offset, "the journal begins at seq \(found)", chunk)
             }
-            return
+            return false
         }
         if found < due {
-            note(.duplicate, offset, "seq \(found) stands there again", chunk)
-        } else if found > due {
-            note(
-                lineNumber <= 1 ? .missingSegment : .reordered, offset,
-                "seq \(found) follows, \(due) to \(found.previous) are missing", chunk)
+            if let gone = absent.firstIndex(where: { $0.range.contains(found.rawValue) }) {
+                absent[gone].later += 1
+                chain.isDamaged = true
+            } else if lastAgain.map({ $0.next != found }) ?? true {
+                note(.duplicate, offset, "seq \(found) stands there again", chunk)
+            }
+            lastAgain = found
+            return true
         }
+        if found > due {
+            note(
+                .missingSegment, offset, "seq \(found) follows, \(due) to \(found.previous) are missing", chunk)
+            absent.append((due.rawValue...found.previous.rawValue, report.damage.count - 1, 0))
+        }
+        return false
     }
 
     private mutating func note(_ kind: JournalDamage.Kind, _ offset: Int64, _ detail: String, _ chunk: LineChunk) {
@@ -275,6 +333,9 @@ struct DamageWalk {
         let damage = damage(kind, offset, detail, chunk)
         if chunk.file.isCompressed {
             report.damage.append(damage)
+            if offset >= 0, brokenAt.map({ offset - $0.byte >= Self.memberBytes }) ?? true {
+                brokenAt = (report.damage.count - 1, offset)
+            }
             loseTrack()
         } else {
             torn.append(damage)

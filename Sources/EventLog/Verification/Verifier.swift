@@ -35,12 +35,16 @@ public struct Verifier {
 
     /// Reads everything. `wanted`: positions whose lines' checksums are to be reported. `anchors`: head hashes that were
     /// kept elsewhere; one that does not hold is a damage. Throws only what is no damage: errors of the disk, a newer
-    /// format.
-    public func run(wanted: Set<LogPosition> = [], anchors: [Anchor] = []) throws(JournalError) -> Report {
+    /// format. `judgingEnd`: the newest file is also judged as a start would. `mayGoOn` is called between the pieces; where
+    /// it returns false, the report ends there.
+    public func run(
+        wanted: Set<LogPosition> = [], anchors: [Anchor] = [], judgingEnd: Bool = true,
+        whileTrue mayGoOn: () -> Bool = { true }
+    ) throws(JournalError) -> Report {
         let source = SegmentSequence(directory, from: LogPosition(1), checkingTrailers: true)
         var walk = DamageWalk(wanted: wanted, anchors: anchors, begins: try directory.historyBegins())
         var goesOn = true
-        while goesOn, walk.report.damage.count < Self.mostDamages {
+        while goesOn, mayGoOn(), walk.report.damage.count < Self.mostDamages {
             do throws(JournalError) {
                 if let chunk = try source.next() { try walk.take(chunk) } else { goesOn = false }
             } catch {
@@ -49,6 +53,50 @@ public struct Verifier {
                 goesOn = try source.resume()
             }
         }
-        return walk.finish()
+        var report = walk.finish()
+        try addContinuity(to: &report)
+        if judgingEnd { try addDecision(to: &report) }
+        return report
+    }
+
+    /// What a start sees in the files' beginnings and ends, where nothing was found in the same file by its lines: files
+    /// that no reader enters, say. Looked at again where files were sealed, merged or removed meanwhile.
+    private func addContinuity(to report: inout Report) throws(JournalError) {
+        for _ in 0..<20 {
+            let names = try directory.segments()
+            var found: JournalDamage?
+            do throws(JournalError) { try directory.checkContinuity { _ throws(JournalError) in } } catch {
+                switch error {
+                case .damage(let damage): found = damage
+                case .file(let failure) where failure.isNotFound: continue
+                default: throw error
+                }
+            }
+            guard try directory.segments() == names else { continue }
+            if let found, !report.damage.contains(where: { $0.file == found.file }) { report.damage.append(found) }
+            return
+        }
+    }
+
+    /// The newest file is judged as the next start will judge it, by the same facts and the same table.
+    private func addDecision(to report: inout Report) throws(JournalError) {
+        guard let newest = try directory.segments().last, !newest.isCompressed else { return }
+        let bytes: [UInt8]
+        do { bytes = try readWholeFile(directory.path(of: newest), on: directory.fileSystem) } catch {
+            if error.isNotFound { return }
+            throw .file(error)
+        }
+        let problem: JournalError
+        do throws(JournalError) {
+            let scan = try TailScan(bytes, file: newest)
+            let facts = scan.facts(
+                previousCarriesSynced: try directory.carriesSynced(before: newest), snapshotBeyond: nil,
+                isCleanStop: false)
+            guard case .refuse(let refusal) = RecoveryTable.decide(facts) else { return }
+            problem = scan.damage(refusal, file: newest)
+        } catch { problem = error }
+        guard case .damage(let damage) = problem else { throw problem }
+        report.tail = nil
+        if !report.damage.contains(where: { $0.file == damage.file }) { report.damage.append(damage) }
     }
 }

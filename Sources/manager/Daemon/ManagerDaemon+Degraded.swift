@@ -42,7 +42,10 @@ extension ManagerDaemon {
             try lock.describe(
                 LockLine.text(http: httpAddress, tcp: listener?.address, tls: security.tls?.certificate))
             logger.notice("HTTP on http://\(httpAddress), reads only")
-            while !stopped() { try await Task.sleep(for: .milliseconds(50)) }
+            while !stopped() {
+                // A cancelled sleep is a stop that was asked for.
+                do { try await Task.sleep(for: .milliseconds(50)) } catch { break }
+            }
             try await listener?.stop()
             await http.stop()
             try lock.describe(LockLine.text(http: nil, tcp: nil))

@@ -49,11 +49,13 @@ extension ManagerDaemon {
             }
             let next = ContinuousClock.now + options.retryEvery
             while ContinuousClock.now < next {
-                if options.isStopRequested() {
+                var isStopped = options.isStopRequested()
+                // A cancelled sleep is a stop that was asked for.
+                do { try await Task.sleep(for: .milliseconds(50)) } catch { isStopped = true }
+                if isStopped {
                     reading?.close()
                     throw StartFailure("stopped while the disk was full; nothing was written")
                 }
-                try await Task.sleep(for: .milliseconds(50))
             }
         }
     }

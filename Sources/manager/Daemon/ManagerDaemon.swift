@@ -63,6 +63,7 @@ final class ManagerDaemon: Sendable {
     private let isStopping = Mutex(false)
     /// Nil until everything is loaded.
     private let checkpoints = Mutex<CheckpointService?>(nil)
+    private let historyCheck = Mutex<HistoryCheck?>(nil)
 
     private init(
         _ options: Options, _ lock: DirectoryLock, _ http: HTTPService, _ httpAddress: String,
@@ -117,6 +118,7 @@ final class ManagerDaemon: Sendable {
             try await listener?.start(parts.processor)
             try daemon.describeLock()
             daemon.keepCheckpoints()
+            daemon.checkHistory()
             return daemon
         } catch {
             await http.stop()
@@ -226,6 +228,12 @@ final class ManagerDaemon: Sendable {
             logger.warning("the state could not be saved; the journal has everything: \(error)")
         }
         reconciler.start()
+    }
+
+    private func checkHistory() {
+        let check = HistoryCheck(options.data, logger: logger)
+        historyCheck.withLock { $0 = check }
+        http.show(check)
     }
 
     private func keepCheckpoints() {
@@ -356,6 +364,7 @@ final class ManagerDaemon: Sendable {
         try await onThread(named: "shutdown") { [self] in
             Result {
                 checkpoints.withLock { $0 }?.close()
+                historyCheck.withLock { $0 }?.close()
                 reconciler.close()
                 processor.record([.stopped], actor: nil)
                 processor.writer.waitUntilDurable(processor.snapshot.position)

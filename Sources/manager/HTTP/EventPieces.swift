@@ -26,6 +26,17 @@ struct EventPieces {
         }
     }
 
+    /// Says why there are no more, as the last thing: the answer then ends without its end, so that nobody takes it for whole.
+    mutating func end(with error: JournalError) {
+        var json = Array("{\"error\":".utf8)
+        appendJSONString(error.description, to: &json)
+        json.append(125)
+        if isSSE { bytes.append(contentsOf: "event: error\ndata: ".utf8) }
+        bytes.append(contentsOf: json)
+        bytes.append(10)
+        if isSSE { bytes.append(10) }
+    }
+
     /// What was added since the last time.
     mutating func take() -> [UInt8] {
         defer { bytes = [] }

@@ -47,15 +47,21 @@ struct EventRoutes: Sendable {
             return StreamedAnswer.response(to: request, headers: headers) { [wanted] bridge in
                 var pieces = EventPieces(isSSE: isSSE, filter: wanted.filter)
                 var failure: (any Error)?
-                try LineFollower(journal, from: wanted.from).forEach(upTo: limit) { line throws(JournalError) in
-                    do {
-                        pieces.add(line, try EventView(line))
-                        if pieces.count >= Self.pieceBytes { try bridge.emit(pieces.take()) }
-                    } catch { failure = error }
-                    return failure == nil
+                do throws(JournalError) {
+                    try LineFollower(journal, from: wanted.from).forEach(upTo: limit) { line throws(JournalError) in
+                        do {
+                            pieces.add(line, try EventView(line))
+                            if pieces.count >= Self.pieceBytes { try bridge.emit(pieces.take()) }
+                        } catch { failure = error }
+                        return failure == nil
+                    }
+                } catch {
+                    // What is good comes first, then why there is no more.
+                    pieces.end(with: error)
+                    failure = error
                 }
-                if let failure { throw failure }
                 if pieces.count > 0 { try bridge.emit(pieces.take()) }
+                if let failure { throw failure }
             }
         }
         let feed = loaded.feed

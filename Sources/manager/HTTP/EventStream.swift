@@ -26,6 +26,7 @@ struct EventStream: Sendable {
             try Task.checkCancellation()
             let slice = try await read(reader)
             if !slice.bytes.isEmpty { try await writer.write(ByteBuffer(bytes: slice.bytes)) }
+            if let failure = slice.failure { throw failure }
             guard slice.hasCaughtUp, let follower = feed.join(wish, filter, from: slice.next) else { continue }
             do {
                 for await piece in follower.pieces {
@@ -48,6 +49,8 @@ struct EventStream: Sendable {
         var bytes: [UInt8]
         var next: LogPosition
         var hasCaughtUp: Bool
+        /// Why it does not go on behind that.
+        var failure: JournalError?
     }
 
     /// A place in the files. Proof that it may be sent: the one task that owns it awaits each read before the next.
@@ -63,11 +66,12 @@ struct EventStream: Sendable {
         let (isSSE, filter) = (wish.isSSE, filter)
         let next = reader.lines.next
         guard next <= limit else { return Slice(bytes: [], next: next, hasCaughtUp: true) }
-        return try await withCheckedThrowingContinuation { continuation in
+        return await withCheckedContinuation { continuation in
             Self.readers[Int(next.rawValue % UInt64(Self.readers.count))].async {
                 var pieces = EventPieces(isSSE: isSSE, filter: filter)
                 var looked = 0
-                let outcome = Result { () throws(JournalError) in
+                var failure: JournalError?
+                do throws(JournalError) {
                     try reader.lines.forEach(upTo: limit) { line throws(JournalError) in
                         do throws(EventError) { pieces.add(line, try EventView(line)) } catch {
                             throw Replay.unfoldable(line, error)
@@ -76,10 +80,14 @@ struct EventStream: Sendable {
                         looked += line.bytes.count
                         return pieces.count < Self.sliceBytes && looked < 64 * Self.sliceBytes
                     }
+                } catch {
+                    pieces.end(with: error)
+                    failure = error
                 }
-                let slice = Slice(
-                    bytes: pieces.take(), next: reader.lines.next, hasCaughtUp: reader.lines.next > limit)
-                continuation.resume(with: outcome.map { slice }.mapError { $0 as any Error })
+                continuation.resume(
+                    returning: Slice(
+                        bytes: pieces.take(), next: reader.lines.next, hasCaughtUp: reader.lines.next > limit,
+                        failure: failure))
             }
         }
     }

@@ -22,6 +22,8 @@ final class HTTPService: Sendable {
         var workerConnections: ConnectionCount?
         /// Seconds that loading the directory took.
         var loadSeconds = 0.0
+        /// The check of the whole journal; nil where there is none.
+        var historyCheck: HistoryCheck?
     }
 
     /// How it is served, besides where.
@@ -105,6 +107,9 @@ final class HTTPService: Sendable {
         )
         loaded.withLock { $0 = parts }
     }
+
+    /// Shows what the check of the whole journal has come to.
+    func show(_ check: HistoryCheck) { loaded.withLock { $0?.historyCheck = check } }
 
     /// Lets running requests end and closes the port.
     func stop() async {

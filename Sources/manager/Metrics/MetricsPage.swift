@@ -76,6 +76,16 @@ struct MetricsPage: Sendable {
         out.one(
             "manager_journal_sealed_total", .counter, "Segments sealed since the start.",
             Double(writer.sealedSegments))
+        if let check = loaded.historyCheck?.outcome {
+            var damages: Int?
+            if case .done(let count) = check { damages = count }
+            out.one(
+                "manager_journal_checked", .gauge, "1 once the whole journal was read and checked after the start.",
+                damages == nil ? 0 : 1)
+            out.one(
+                "manager_journal_damages", .gauge, "Places of the journal that this check found damaged.",
+                Double(damages ?? 0))
+        }
         let journal = loaded.data.journal
         do {
             let names = try journal.segments()
