@@ -249,9 +249,13 @@ import Testing
             manager.http, "POST", "/compact", #"{"discard_before":"now","archive":"\#(scratch.path)/other"}"#)
         #expect(refused.status == 409, "\(refused.body)")
         #expect(try HTTPCaller.call(manager.http, "POST", "/compact", #"{"discard_before":"now"}"#).status == 200)
-        for path in ["status", "workers", "state"] {
-            #expect(try HTTPCaller.call(manager.http, "GET", "/\(path)?seq=1").status == 410)
+        let paths = [
+            "status": "status", "workers": "workers", "state": "state", "tasks": "listTasks", "tasks/t0": "getTask",
+            "tasks/t0/history": "taskHistory", "tasks/t0/log": "taskLog", "results": "results", "events": "events",
+        ]
+        for path in paths.keys {
+            #expect(try HTTPCaller.call(manager.http, "GET", "/\(path)?seq=1").status == 410, "\(path)")
         }
-        return ["compact 400", "compact 409", "status 410", "workers 410", "state 410"]
+        return Set(["compact 400", "compact 409"] + paths.values.map { "\($0) 410" })
     }
 }

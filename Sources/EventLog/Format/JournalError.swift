@@ -54,13 +54,16 @@ public struct DiscardedHistory: Sendable, Equatable, CustomStringConvertible {
         self.discardedAt = discardedAt
     }
 
-    /// The text for people.
-    public var description: String {
+    /// What is gone, and since when.
+    public var what: String {
         let before = time.map { "before \($0)" } ?? "up to seq \(position)"
         let date = discardedAt.map { " on \($0.description.prefix(10))" } ?? ""
-        return
-            "history \(before) was discarded\(date) (seq \(position)): ask for a later moment, or point --data-dir at the "
-            + "archive, if it was moved to one"
+        return "history \(before) was discarded\(date) (seq \(position))"
+    }
+
+    /// The text for people.
+    public var description: String {
+        "\(what): ask for a later moment, or point --data-dir at the archive, if it was moved to one"
     }
 }
 

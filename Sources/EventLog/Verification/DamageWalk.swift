@@ -45,7 +45,9 @@ struct DamageWalk {
     }
 
     /// Looks at a chunk's lines. Throws only for a newer format.
-    mutating func take(_ chunk: LineChunk) throws(JournalError) {
+    mutating func take(
+        _ chunk: LineChunk, _ judge: (LogLine) -> String? = { _ in nil }
+    ) throws(JournalError) {
         if chunk.file != file { enter(chunk.file) }
         if chunk.isTail {
             if lineNumber == 0, chunk.offset == 0 {
@@ -68,7 +70,7 @@ struct DamageWalk {
                     let line = UnsafeBufferPointer(start: base + at, count: end - at)
                     try look(
                         at: line, withNewline: UnsafeRawBufferPointer(start: base + at, count: end - at + 1),
-                        offset: chunk.offset + Int64(at), chunk)
+                        offset: chunk.offset + Int64(at), chunk, judge)
                     at = end + 1
                 }
             } catch { failure = error }
@@ -191,7 +193,8 @@ struct DamageWalk {
     }
 
     private mutating func look(
-        at bytes: UnsafeBufferPointer<UInt8>, withNewline: UnsafeRawBufferPointer, offset: Int64, _ chunk: LineChunk
+        at bytes: UnsafeBufferPointer<UInt8>, withNewline: UnsafeRawBufferPointer, offset: Int64, _ chunk: LineChunk,
+        _ judge: (LogLine) -> String?
     ) throws(JournalError) {
         lineNumber += 1
         nextOffset = offset >= 0 ? offset + Int64(withNewline.count) : -1
@@ -205,6 +208,9 @@ struct DamageWalk {
                 confirmTorn()
             }
             accept(line, withNewline, offset, chunk)
+            if report.unfoldable.count < Verifier.mostDamages, let problem = judge(line) {
+                report.unfoldable.append((line.position, problem))
+            }
         } else if let header = SegmentHeader(bytes) {
             guard header.format <= SegmentHeader.currentFormat else {
                 throw .newerFormat(found: header.format, supported: SegmentHeader.currentFormat, file: chunk.file.text)

@@ -23,6 +23,8 @@ public struct Verifier {
         public var anchors: [Anchor] = []
         /// The checksums of the lines at the wanted positions.
         public var crcs: [LogPosition: UInt32] = [:]
+        /// Events that are what was written, and that the one who judged them cannot take; at most `mostDamages`.
+        public var unfoldable: [(position: LogPosition, problem: String)] = []
     }
 
     /// The most places that are listed; what comes behind them is not looked at.
@@ -34,19 +36,19 @@ public struct Verifier {
     public init(_ directory: JournalDirectory) { self.directory = directory }
 
     /// Reads everything. `wanted`: positions whose lines' checksums are to be reported. `anchors`: head hashes that were
-    /// kept elsewhere; one that does not hold is a damage. Throws only what is no damage: errors of the disk, a newer
-    /// format. `judgingEnd`: the newest file is also judged as a start would. `mayGoOn` is called between the pieces; where
-    /// it returns false, the report ends there.
+    /// kept elsewhere; one that does not hold is a damage. `judging`: told each whole event; what it says is wrong with one
+    /// stands in the report. Throws only what is no damage: errors of the disk, a newer format. `judgingEnd`: the newest file
+    /// is also judged as a start would. `mayGoOn` is called between the pieces; where it returns false, the report ends there.
     public func run(
         wanted: Set<LogPosition> = [], anchors: [Anchor] = [], judgingEnd: Bool = true,
-        whileTrue mayGoOn: () -> Bool = { true }
+        whileTrue mayGoOn: () -> Bool = { true }, judging judge: (LogLine) -> String? = { _ in nil }
     ) throws(JournalError) -> Report {
         let source = SegmentSequence(directory, from: LogPosition(1), checkingTrailers: true)
         var walk = DamageWalk(wanted: wanted, anchors: anchors, begins: try directory.historyBegins())
         var goesOn = true
         while goesOn, mayGoOn(), walk.report.damage.count < Self.mostDamages {
             do throws(JournalError) {
-                if let chunk = try source.next() { try walk.take(chunk) } else { goesOn = false }
+                if let chunk = try source.next() { try walk.take(chunk, judge) } else { goesOn = false }
             } catch {
                 guard case .damage(let damage) = error else { throw error }
                 walk.skipped(damage)

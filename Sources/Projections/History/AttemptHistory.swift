@@ -36,8 +36,8 @@ public struct AttemptHistory: Sendable {
     /// The attempts, in the order in which they came.
     public private(set) var attempts: [AttemptRecord] = []
 
-    /// No event yet.
-    public init() {}
+    /// No event yet; the attempts of before where earlier events were discarded.
+    public init(from beginning: TaskBeginning? = nil) { attempts = beginning?.attempts ?? [] }
 
     /// Takes the next event of the task: its line's body. Throws for a body that is no event.
     public mutating func apply(_ body: UnsafeBufferPointer<UInt8>, at time: LogTime) throws(EventError) {

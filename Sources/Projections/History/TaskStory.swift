@@ -8,7 +8,7 @@ public struct TaskStory: Sendable {
         public var position: LogPosition
         /// When it happened.
         public var time: LogTime
-        /// The event's type.
+        /// The event's type; `baseline`: no event, but what the state says of the task where history begins.
         public var type: String
         /// Where the task stands after it.
         public var status: TaskStatus
@@ -39,6 +39,8 @@ public struct TaskStory: Sendable {
         /// How long the state lasted, in seconds, until the next one or until the moment that is looked at; nil where the
         /// event is no move, and for the last state where it is final.
         public var seconds: Double?
+        /// True where the state began some time before: earlier events were discarded.
+        public var beganEarlier = false
         /// True where the state goes on at the moment that is looked at.
         public var goesOn = false
     }
@@ -64,13 +66,22 @@ public struct TaskStory: Sendable {
     /// Where the time went.
     public private(set) var totals = Totals()
 
-    /// Reads lines of one task, oldest first. `now`: what time it is at the moment that is looked at.
-    public init(_ lines: [[UInt8]], now: LogTime) throws(EventError) {
+    /// What is known from before the first event, where earlier ones were discarded.
+    public let beginning: TaskBeginning?
+
+    /// Reads lines of one task, oldest first. `beginning`: what is known from before them. `now`: what time it is at the
+    /// moment that is looked at.
+    public init(_ lines: [[UInt8]], from beginning: TaskBeginning? = nil, now: LogTime) throws(EventError) {
+        self.beginning = beginning
         var state = ManagerState()
+        if let beginning {
+            state = beginning.state
+            steps.append(Step(beginning))
+        }
         var failure: EventError?
         for bytes in lines {
             bytes.withUnsafeBufferPointer { buffer in
-                guard failure == nil, let line = LogLine(buffer) else { return }
+                guard failure == nil, let line = LogLine(buffer), line.position > state.position else { return }
                 do throws(EventError) { try take(line, &state) } catch { failure = error }
             }
         }
@@ -109,6 +120,16 @@ public struct TaskStory: Sendable {
 
     /// Fills in how long each state lasted, and the totals.
     private mutating func settle(_ now: LogTime) {
+        for attempt in beginning?.attempts ?? [] {
+            guard let end = attempt.end else { continue }
+            let seconds = attempt.start.map { max(0, end.seconds(since: $0)) } ?? 0
+            totals.attempts += attempt.attempt > 0 ? 1 : 0
+            totals.running += seconds
+            if ["failed", "stale", "worker_lost"].contains(attempt.outcome) {
+                totals.wasted += seconds
+                totals.wastedAttempts += 1
+            }
+        }
         let moves = steps.indices.filter { steps[$0].isMove }
         for (place, index) in moves.enumerated() {
             let next = place + 1 < moves.count ? steps[moves[place + 1]] : nil
@@ -132,6 +153,19 @@ public struct TaskStory: Sendable {
             case .complete, .failed, .cancelled: continue
             }
         }
+    }
+}
+
+extension TaskStory.Step {
+    /// How the task stood where history begins.
+    fileprivate init(_ beginning: TaskBeginning) {
+        let line = beginning.line
+        let hasAttempt = line.status == .assigned || line.status == .complete || line.status == .failed
+        self.init(
+            position: beginning.position, time: beginning.time, type: "baseline", status: line.status, isMove: true,
+            attempt: hasAttempt ? line.attempt : 0, worker: hasAttempt ? beginning.attempts.last?.worker : nil,
+            reason: line.reason, error: line.status == .failed ? line.lastError : nil, phase: line.phase,
+            priority: Int64(line.priority), since: beginning.since, beganEarlier: beginning.since == nil)
     }
 }
 

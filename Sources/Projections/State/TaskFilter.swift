@@ -112,6 +112,9 @@ extension ManagerState {
             reason: task.reason == TaskRecord.none ? nil : words.text(Int(task.reason)))
     }
 
+    /// Whether a task is complete with a result, by its place in the order of adding.
+    public func hasResult(_ number: Int) -> Bool { tasks[number].hasResult }
+
     /// The phase of a task; nil for an unknown id.
     public func phase(ofTask id: UnsafeBufferPointer<UInt8>) -> String? {
         ids.number(of: id).map { phaseNames.text(Int(phase(of: $0))) }

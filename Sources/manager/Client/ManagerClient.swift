@@ -85,10 +85,16 @@ struct ManagerClient: Sendable {
     }
 
     /// Sends a GET and hands each line of the answer to `body` as it comes, without its end, until the answer ends.
-    /// Throws what `body` throws, and `VerbFailure`: unreachable also where the connection breaks.
-    func lines(_ path: String, _ body: ([UInt8]) throws -> Void) async throws {
+    /// `warn`: told what the manager warns of. Throws what `body` throws, and `VerbFailure`: unreachable also where the
+    /// connection breaks.
+    func lines(
+        _ path: String, warn: (String) -> Void = { _ in }, _ body: ([UInt8]) throws -> Void
+    ) async throws {
         var rest: [UInt8] = []
-        try await stream(path) { piece, _ in
+        var isHead = true
+        try await stream(path) { piece, field in
+            if isHead, let warning = field("Manager-Warning") { warn(warning) }
+            isHead = false
             rest.append(contentsOf: piece)
             var start = 0
             while let end = rest[start...].firstIndex(of: 10) {

@@ -26,6 +26,9 @@ struct RemoteLog: Sendable {
                 var isHead = true
                 try await client.stream(path) { bytes, field in
                     isAway = false
+                    if isHead, offset == nil, let warning = field("Manager-Warning") {
+                        Terminal.complain("manager: \(warning)")
+                    }
                     attempt = attempt ?? field("Manager-Attempt")
                     // Where the log was begun anew meanwhile, the answer begins there.
                     if isHead { offset = field("Manager-Log-Offset").flatMap { Int64($0) } ?? offset }

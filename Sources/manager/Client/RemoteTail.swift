@@ -29,7 +29,7 @@ struct RemoteTail: Sendable {
         }
         var texts: [[UInt8]] = []
         var bound = [("seq", seq ?? (at == nil ? String(end) : nil)), ("at", at)]
-        try await client.lines("/events?" + query(from: start, bound)) { line in
+        try await client.lines("/events?" + query(from: start, bound), warn: Self.warn) { line in
             guard let text = try text(line) else { return }
             guard let last else { return Terminal.write(text) }
             texts.append(text)
@@ -40,6 +40,8 @@ struct RemoteTail: Sendable {
         bound = [("follow", "true")]
         try await follow(from: max(end + 1, from), bound)
     }
+
+    private static func warn(_ text: String) { Terminal.complain("manager: \(text)") }
 
     private func follow(from start: UInt64, _ bound: [(String, String?)]) async throws {
         var next = start

@@ -72,21 +72,20 @@ struct Changes: Sendable {
     /// Reads the events after the first moment, up to the second. Nil: the first is the later one.
     static func between(_ first: Moment, _ second: Moment, in data: DataDirectory) throws -> Changes? {
         var changes = Changes()
-        var failure: EventError?
         let reader = MomentReader(data)
         let (start, limit) = (try reader.limit(of: first), try reader.limit(of: second))
         guard start <= limit else { return nil }
+        try reader.requireKept(first)
+        try Terminal.warnBeyond(second, reader)
         // A first moment in the future has nothing behind it.
         guard start < limit else { return changes }
         try LogReader(data.journal, from: start.next, prefetching: true).forEach { line throws(JournalError) in
             guard line.position <= limit else { return false }
-            do throws(EventError) { changes.note(try EventView(line)) } catch {
-                failure = error
-                return false
-            }
+            do throws(EventError) { changes.note(try EventView(line)) } catch { throw Replay.unfoldable(line, error) }
             return true
         }
-        if let failure { throw VerbFailure("\(failure)", status: 1) }
+        // It may have been discarded while it was read.
+        try reader.requireKept(first)
         return changes
     }
 

@@ -19,35 +19,37 @@ struct HistoryCommand: AsyncParsableCommand {
             let data = try dataOptions.forReading()
             let moment = try momentOptions.moment()
             let id = task
-            let events = try await onThread(named: "history") {
+            let found = try await onThread(named: "history") {
                 Result { () throws(JournalError) in
                     let reader = MomentReader(data)
-                    return try TaskEvents(of: id, in: data, upTo: try reader.limit(of: moment))
+                    let found = try reader.taskEvents(id, at: moment)
+                    return (
+                        lines: found.events.lines, beginning: found.beginning, end: try reader.endBefore(moment),
+                        clock: try reader.clock(of: moment)
+                    )
                 }
             }.get()
-            guard !events.lines.isEmpty else {
+            guard !found.lines.isEmpty || found.beginning != nil else {
                 throw VerbFailure(
                     "there is no task \(id) in the journal\(momentOptions.isGiven ? " up to that moment" : "")",
                     status: 1)
             }
+            if let end = found.end { Terminal.warnBeyond(true, end) }
             if json {
-                for line in events.lines { Terminal.write(line + [10]) }
+                if let beginning = found.beginning {
+                    Terminal.complain("manager: earlier events are gone: \(BeginningText.sentence(beginning))")
+                }
+                for line in found.lines { Terminal.write(line + [10]) }
                 return
             }
-            let clock = try momentOptions.clock(data)
             let story: TaskStory
-            do { story = try TaskStory(events.lines, now: clock) } catch { throw VerbFailure("\(error)", status: 1) }
-            Terminal.write(HistoryText.table(story).forStandardOutput + "\n" + HistoryText.totals(story) + "\n")
+            do { story = try TaskStory(found.lines, from: found.beginning, now: found.clock) } catch {
+                throw VerbFailure("\(error)", status: 1)
+            }
+            let beginning = story.beginning.map { BeginningText.sentence($0) + "\n\n" } ?? ""
+            let table = HistoryText.table(story).forStandardOutput
+            Terminal.write(beginning + table + "\n" + HistoryText.totals(story) + "\n")
         }
-    }
-}
-
-extension MomentOptions {
-    /// What time it is at the moment that is asked for. Blocks for the reading of one event where that is a seq.
-    func clock(_ data: DataDirectory) throws -> LogTime {
-        let moment = try moment()
-        guard case .position(let position) = moment else { return moment.clock(nil) }
-        return try LogPicker(data.journal).events(at: [position], { $0.time })?.first ?? LogTime.now()
     }
 }
 
@@ -75,7 +77,8 @@ enum HistoryText {
     private static func then(_ step: TaskStory.Step) -> String {
         guard step.isMove else { return "" }
         guard let seconds = step.seconds else { return step.status.word }
-        return "\(step.status.word) \(EventPainter.duration(seconds))\(step.goesOn ? " so far" : "")"
+        let more = step.beganEarlier ? " or more" : ""
+        return "\(step.status.word) \(EventPainter.duration(seconds))\(more)\(step.goesOn ? " so far" : "")"
     }
 
     private static func note(_ step: TaskStory.Step) -> String {
@@ -99,6 +102,7 @@ enum HistoryText {
             text +=
                 ", of which \(EventPainter.duration(totals.wasted)) wasted in \(totals.wastedAttempts) failed or lost"
         }
+        if let beginning = story.beginning { text += "; waiting is counted from seq \(beginning.position) on" }
         return text
     }
 }

@@ -47,6 +47,7 @@ struct LogsCommand: AsyncParsableCommand {
             let moment = try momentOptions.moment()
             try await onThread(named: "logs") {
                 Result {
+                    try Terminal.warnBeyond(moment, MomentReader(data))
                     var log = try TaskLog(task, attempt: wanted, at: moment, in: data)
                     if let tail { try log.log.skip(toLastLines: tail) }
                     try log.show()

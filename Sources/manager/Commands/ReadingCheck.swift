@@ -63,18 +63,19 @@ enum ReadingCheck {
         } catch { throw .file(error) }
     }
 
-    private static func reaches(
-        _ position: LogPosition, _ journal: JournalDirectory
-    ) throws(JournalError) -> Bool {
+    /// Whether the journal has an event at a position or behind it, or a gap there that is known.
+    static func reaches(_ position: LogPosition, _ journal: JournalDirectory) throws(JournalError) -> Bool {
         var found = false
-        try LogReader(journal, from: position).forEach { line throws(JournalError) in
+        let reader = LogReader(journal, from: position)
+        try reader.forEach { line throws(JournalError) in
             found = line.position >= position
             return false
         }
-        return found
+        return found || reader.last >= position
     }
 
-    private static func end(of journal: JournalDirectory) throws(JournalError) -> LogPosition {
+    /// The journal's last event; zero without any.
+    static func end(of journal: JournalDirectory) throws(JournalError) -> LogPosition {
         let reader = LogReader(journal, from: try journal.segments().last?.first ?? LogPosition(1))
         try reader.forEach { _ throws(JournalError) in true }
         return reader.last

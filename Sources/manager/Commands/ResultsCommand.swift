@@ -34,15 +34,17 @@ struct ResultsCommand: AsyncParsableCommand {
             let state = try await momentOptions.state(dataOptions).state
             if let problem = state.problem(withPhase: phase) { throw VerbFailure(problem, status: 1) }
             let listing = ResultListing(journal: dataOptions.data.journal, phase: phase)
-            let (csv, json, by, metric) = (csv, json, by, metric)
+            let (csv, json, by, metric, phase, data) = (csv, json, by, metric, phase, dataOptions.data)
             try await onThread(named: "results") {
                 Result {
                     let moment = Moment.position(state.position)
+                    var gone = try DiscardedResults(data, state, phase: phase)
+                    defer { if let gone { Terminal.complain("manager: \(gone.sentence)") } }
                     if by != nil || metric != nil {
-                        return try Self.writeMeans(listing, moment, state, metric: metric, by: by)
+                        return try Self.writeMeans(listing, moment, state, &gone, metric: metric, by: by)
                     }
-                    if json { return try Self.writeJSON(listing, moment, state) }
-                    let table = try Self.table(listing, moment, state)
+                    if json { return try Self.writeJSON(listing, moment, state, &gone) }
+                    let table = try Self.table(listing, moment, state, &gone)
                     if csv { Terminal.write(table.csv()) } else { Terminal.write(table.text()) }
                 }
             }.get()
@@ -50,11 +52,13 @@ struct ResultsCommand: AsyncParsableCommand {
     }
 
     private static func writeMeans(
-        _ listing: ResultListing, _ moment: Moment, _ state: ManagerState, metric: String?, by key: String?
+        _ listing: ResultListing, _ moment: Moment, _ state: ManagerState, _ gone: inout DiscardedResults?,
+        metric: String?, by key: String?
     ) throws {
         // Of a task that was run again the newest result counts.
         var rows: [String: ResultMeans.Row] = [:]
         try listing.forEach(upTo: moment, state) {
+            gone?.note($0.row.task)
             rows[$0.row.task] = ResultMeans.Row(config: $0.row.config, result: $0.row.result)
         }
         let ordered = rows.sorted { $0.key < $1.key }.map(\.value)
@@ -66,10 +70,14 @@ struct ResultsCommand: AsyncParsableCommand {
         Terminal.write(means.lines.joined(separator: "\n") + "\n")
     }
 
-    private static func writeJSON(_ listing: ResultListing, _ moment: Moment, _ state: ManagerState) throws {
+    private static func writeJSON(
+        _ listing: ResultListing, _ moment: Moment, _ state: ManagerState,
+        _ gone: inout DiscardedResults?
+    ) throws {
         var out: [UInt8] = [91]
         var isFirst = true
         try listing.forEach(upTo: moment, state) { entry in
+            gone?.note(entry.row.task)
             if !isFirst { out.append(contentsOf: ",\n".utf8) }
             isFirst = false
             entry.appendJSON(to: &out)
@@ -82,10 +90,13 @@ struct ResultsCommand: AsyncParsableCommand {
     }
 
     private static func table(
-        _ listing: ResultListing, _ moment: Moment, _ state: ManagerState
+        _ listing: ResultListing, _ moment: Moment, _ state: ManagerState, _ gone: inout DiscardedResults?
     ) throws -> ResultTable {
         var table = ResultTable()
-        try listing.forEach(upTo: moment, state) { table.add($0.row) }
+        try listing.forEach(upTo: moment, state) {
+            gone?.note($0.row.task)
+            table.add($0.row)
+        }
         return table
     }
 }

@@ -32,10 +32,13 @@ struct ShowCommand: AsyncParsableCommand {
         _ id: String, _ moment: Moment, _ data: DataDirectory, json: Bool, hasColours: Bool
     ) throws -> [UInt8]? {
         let reader = MomentReader(data)
+        try Terminal.warnBeyond(moment, reader)
         if json { return try reader.taskJSON(id, at: moment).map { $0 + [10] } }
         guard let found = try reader.task(id, at: moment) else { return nil }
-        var history = AttemptHistory()
+        var history = AttemptHistory(from: found.beginning)
+        let begins = found.beginning?.position ?? .zero
         try found.events.forEach { line, _ in
+            guard line.position > begins else { return }
             do throws(EventError) { try history.apply(line.body, at: line.time) } catch {
                 throw VerbFailure("\(error)", status: 1)
             }
@@ -45,7 +48,8 @@ struct ShowCommand: AsyncParsableCommand {
             let state = try reader.state(at: .position(found.limit)).state
             awaited = state.taskNumber(id).map { state.awaitedPhases($0) } ?? []
         }
-        let sheet = TaskSheet(state: found.state, number: found.number, history: history, awaited: awaited)
+        let sheet = TaskSheet(
+            state: found.state, number: found.number, history: history, awaited: awaited, beginning: found.beginning)
         return Array(sheet.text(hasColours).utf8)
     }
 }
@@ -57,6 +61,8 @@ struct TaskSheet {
     let history: AttemptHistory
     /// The phases that it waits for.
     let awaited: [String]
+    /// What is known from before its events, where history was discarded.
+    var beginning: TaskBeginning?
 
     /// Label and value a line, then the attempts.
     func text(_ hasColours: Bool) -> String {
@@ -78,6 +84,7 @@ struct TaskSheet {
         if task.priority != 0 { line("priority", "\(task.priority)") }
         line("retries", "\(task.retryCount)")
         if let error = task.lastError { line("last error", error.replacing("\n", with: "\n              ")) }
+        if let beginning { line("history", "\(beginning.history.what); of attempts before the state's words are told") }
         for record in history.attempts { text += "\n" + attempt(record) }
         return text
     }

@@ -65,9 +65,11 @@ struct TailCommand: AsyncParsableCommand {
                 Result {
                     var filter = filter
                     if let phase { filter.phase = PhaseFilter(phase, try MomentReader(data).state(at: .now).state) }
+                    let reader = MomentReader(data)
+                    try Terminal.warnBeyond(moment, reader)
                     let tail = Tail(
                         journal: data.journal, filter: filter, last: last, from: from,
-                        limit: try MomentReader(data).limit(of: moment), printer: printer)
+                        limit: try reader.limit(of: moment), printer: printer)
                     try tail.run(follows: follows)
                 }
             }.get()

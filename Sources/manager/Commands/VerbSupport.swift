@@ -124,6 +124,11 @@ enum Terminal {
         return Logger(label: "manager")
     }
 
+    /// What is said of a moment beyond the journal's end.
+    static func beyondWords(_ last: LogPosition) -> String {
+        "the moment lies beyond the journal's end; this is the newest state (seq \(last))"
+    }
+
     /// Warns that a moment lies beyond the journal's end, or behind events that are missing, where it does.
     static func warn(_ isBeyondEnd: Bool, _ gaps: [GapLine], _ last: LogPosition) {
         warnBeyond(isBeyondEnd, last)
@@ -134,9 +139,15 @@ enum Terminal {
         }
     }
 
+    /// Warns that a moment lies beyond the journal's end, where it does, for verbs that read events. Throws `.discarded` for
+    /// one in history that is gone.
+    static func warnBeyond(_ moment: Moment, _ reader: MomentReader) throws(JournalError) {
+        if let last = try reader.endBefore(moment) { warnBeyond(true, last) }
+    }
+
     /// Warns that a moment lies beyond the journal's end, where it does.
     static func warnBeyond(_ isBeyondEnd: Bool, _ last: LogPosition) {
         guard isBeyondEnd else { return }
-        complain("manager: the moment lies beyond the journal's end; this is the newest state (seq \(last))")
+        complain("manager: \(beyondWords(last))")
     }
 }

@@ -6,7 +6,10 @@ import Projections
 struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Check every line, gzip frame, the chain of segments, and the snapshot. Exit 2 on damage.",
+        abstract: """
+            Check every line, gzip frame, the chain of segments, and the snapshot. Exit 2 on damage, 1 where nothing is \
+            damaged but this program cannot read an event.
+            """,
         discussion: """
             Example: manager verify --json. A running manager does not disturb.
             The checksums show damage; against somebody who can rewrite every file, keep the head hash that this prints \
@@ -37,7 +40,8 @@ struct VerifyCommand: AsyncParsableCommand {
                 Result { try VerifyReport(data, anchors: anchors, comparesStates: comparesStates) }
             }.get()
             Terminal.write(Array((json ? report.json : report.text).utf8))
-            if !report.isGood { throw ExitCode(2) }
+            if report.isDamaged { throw ExitCode(2) }
+            if let refusal = report.refusal { throw VerbFailure(refusal, status: 1) }
         }
     }
 }
@@ -54,29 +58,46 @@ struct VerifyReport {
         report = try Self.journal(data, anchors)
         report.damage += try Self.baselines(data)
         report.damage += Self.copiesBeyondEnd(data, report)
-        // Where lines are broken, a replay ends there.
-        guard comparesStates, report.damage.allSatisfy({ $0.kind == .anchor || $0.file.contains("/") }) else { return }
+        // Where lines are broken, or cannot be read, a replay ends there.
+        guard comparesStates, report.unfoldable.isEmpty,
+            report.damage.allSatisfy({ $0.kind == .anchor || $0.file.contains("/") })
+        else { return }
         states = try StateCheck(data).run()
         report.damage += states.compactMap(\.damage)
     }
 
-    /// True where nothing is damaged but what repair knows of.
-    var isGood: Bool { report.damage.isEmpty }
+    /// False where nothing is damaged but what repair knows of.
+    var isDamaged: Bool { !report.damage.isEmpty }
+
+    /// True where a manager of this version can work with the directory: nothing is damaged, and every event is known.
+    var isGood: Bool { !isDamaged && report.unfoldable.isEmpty }
+
+    /// Why this program cannot read a journal whose bytes are right: a sentence; nil where it can.
+    var refusal: String? {
+        report.unfoldable.first.map { JournalError.unfoldable(position: $0.position, problem: $0.problem).description }
+    }
+
+    private static func problem(with line: LogLine) -> String? {
+        do throws(EventError) { _ = try EventView(line) } catch { return error.problem }
+        return nil
+    }
 
     private static func journal(_ data: DataDirectory, _ anchors: [Anchor]) throws -> Verifier.Report {
         let verifier = Verifier(data.journal)
-        guard try data.fileSystem.metadata(data.stateFile) != nil else { return try verifier.run(anchors: anchors) }
+        guard try data.fileSystem.metadata(data.stateFile) != nil else {
+            return try verifier.run(anchors: anchors, judging: problem)
+        }
         let bytes = try readWholeFile(data.stateFile, on: data.fileSystem)
         let state: ManagerState
         do throws(SnapshotProblem) { state = try StateDecoder.state(bytes) } catch {
-            var report = try verifier.run(anchors: anchors)
+            var report = try verifier.run(anchors: anchors, judging: problem)
             switch error {
             case .noJournalMember, .otherFold: break
             case .checksum, .malformed: report.damage.append(snapshotDamage(error.description, .zero))
             }
             return report
         }
-        var report = try verifier.run(wanted: [state.position], anchors: anchors)
+        var report = try verifier.run(wanted: [state.position], anchors: anchors, judging: problem)
         guard report.damage.allSatisfy({ $0.kind == .anchor }), state.position > .zero else { return report }
         if state.position > report.last {
             report.damage.append(beyondEnd("../manager_state.json", state.position, report.last))
@@ -126,15 +147,18 @@ struct VerifyReport {
             detail: "it stands at seq \(position), the journal ends at seq \(last)")
     }
 
+    private var verdict: String { isDamaged ? "damaged" : isGood ? "ok" : "not readable" }
+
     /// For people.
     var text: String {
         var text = ""
         for damage in report.damage + report.gaps { text += "\(damage)\n" }
+        for event in report.unfoldable { text += "seq \(event.position): \(event.problem)\n" }
         for state in states { text += state.text }
         if comparesStates, states.isEmpty { text += "no saved state was compared\n" }
         text +=
-            "\(isGood ? "ok" : "damaged"): \(report.events) events in \(report.segments) segments, last seq \(report.last)\n"
-        if isGood {
+            "\(verdict): \(report.events) events in \(report.segments) segments, last seq \(report.last)\n"
+        if !isDamaged {
             for anchor in report.anchors {
                 let but = report.gaps.contains { $0.position <= anchor.position } ? ", but for the known gaps" : ""
                 text += "anchor \(anchor) holds: nothing up to seq \(anchor.position) was changed\(but)\n"
@@ -142,7 +166,7 @@ struct VerifyReport {
         }
         if let head = report.headSHA256 {
             text += "head hash: \(head)@\(report.last)\n"
-            if isGood {
+            if !isDamaged {
                 text +=
                     "keep it elsewhere; later this proves that nothing up to here was changed: "
                     + "manager verify --anchor \(head)@\(report.last)\n"
@@ -172,6 +196,10 @@ struct VerifyReport {
             "{\"ok\":\(isGood),\"events\":\(report.events),\"segments\":\(report.segments),"
             + "\"last_seq\":\(report.last),\"head_sha256\":\(report.headSHA256.map(quoted) ?? "null"),\"tail\":\(tail),"
             + "\"damage\":[\(damage.joined(separator: ","))]"
+        if !report.unfoldable.isEmpty {
+            let events = report.unfoldable.map { "{\"seq\":\($0.position),\"problem\":\(quoted($0.problem))}" }
+            text += ",\"unfoldable\":[\(events.joined(separator: ","))]"
+        }
         if comparesStates { text += ",\"states\":[\(states.map { $0.json(quoted) }.joined(separator: ","))]" }
         return text + "}\n"
     }

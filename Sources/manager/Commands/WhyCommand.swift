@@ -16,23 +16,30 @@ struct WhyCommand: AsyncParsableCommand {
         try await Terminal.ending {
             let data = try dataOptions.forReading()
             let moment = try momentOptions.moment()
-            let clock = try momentOptions.clock(data)
             let id = task
-            let text = try await onThread(named: "why") { Result { try Self.text(id, moment, clock, data) } }.get()
+            let text = try await onThread(named: "why") { Result { try Self.text(id, moment, data) } }.get()
             Terminal.write(text)
         }
     }
 
-    private static func text(_ id: String, _ moment: Moment, _ now: LogTime, _ data: DataDirectory) throws -> String {
+    private static func text(_ id: String, _ moment: Moment, _ data: DataDirectory) throws -> String {
         let reader = MomentReader(data)
         guard let found = try reader.task(id, at: moment) else {
             throw VerbFailure("there is no task \(id)", status: 1)
         }
+        try Terminal.warnBeyond(moment, reader)
+        let now = try reader.clock(of: moment)
         let story: TaskStory
-        do { story = try TaskStory(found.events.lines, now: now) } catch { throw VerbFailure("\(error)", status: 1) }
+        do { story = try TaskStory(found.events.lines, from: found.beginning, now: now) } catch {
+            throw VerbFailure("\(error)", status: 1)
+        }
         var why = WhyText(story: story, now: now)
         why.present = try present(found, reader)
-        return why.text(id)
+        let text = why.text(id)
+        guard text.isEmpty else { return text }
+        // Only a gap can have taken the events of a task that the state knows.
+        let status = found.state.taskLine(found.number).status.word
+        return "\(id) is \(status); the events that put it there are missing in the journal\(why.present)\n"
     }
 
     /// What keeps a pending task: the phases before it, of which the whole state knows, or nobody's claim.

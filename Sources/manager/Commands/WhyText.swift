@@ -14,11 +14,11 @@ struct WhyText {
         let states = states
         guard let newest = states.last else { return "" }
         var text =
-            "\(task) is \(newest.move.status.word) since \(clock(newest.move.since ?? newest.move.time)) because "
+            "\(task) is \(newest.move.status.word) since \(began(newest.move)) because "
             + "\(cause(newest))\(present)\n"
         for state in states.dropLast().reversed() {
             let lasted = state.move.seconds.map { " for \(EventPainter.duration($0))" } ?? ""
-            text += "  \(state.move.status.word) from \(clock(state.move.since ?? state.move.time))\(lasted) because "
+            text += "  \(state.move.status.word) from \(began(state.move))\(lasted) because "
             text += "\(cause(state))\n"
         }
         return text
@@ -45,6 +45,11 @@ struct WhyText {
         return states
     }
 
+    /// When a state began.
+    private func began(_ step: TaskStory.Step) -> String {
+        (step.beganEarlier ? "before " : "") + clock(step.since ?? step.time)
+    }
+
     private func cause(_ state: State) -> String {
         let step = state.move
         let place = "seq \(step.position)"
@@ -65,6 +70,9 @@ struct WhyText {
                     "\(requeue(State(move: loss, before: nil))), one loss too many in a row: held\(by(step)), \(place)"
             }
             return "it was held\(by(step))\(step.reason.map { " (\($0))" } ?? ""), \(place)"
+        case "baseline":
+            return "the state where history begins says so"
+                + (story.beginning.map { ": \(BeginningText.known($0)); \($0.history.what)" } ?? "")
         case "released": return "it was released\(by(step)), \(place)"
         case let other: return "of \(other), \(place)"
         }
@@ -96,7 +104,8 @@ struct WhyText {
     private func ran(_ step: TaskStory.Step) -> String {
         guard
             let start = story.steps.last(where: {
-                $0.type == "assigned" && $0.attempt == step.attempt && $0.position < step.position
+                ($0.type == "assigned" || $0.type == "baseline" && $0.status == .assigned)
+                    && $0.attempt == step.attempt && $0.position < step.position
             })
         else { return "" }
         return " after \(EventPainter.duration(step.time.seconds(since: start.since ?? start.time)))"

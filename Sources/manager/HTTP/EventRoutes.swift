@@ -40,7 +40,8 @@ struct EventRoutes: Sendable {
             wanted.from = max(wanted.from, before.next)
         }
         let type = isSSE ? "text/event-stream" : "application/x-ndjson"
-        let headers: HTTPFields = [.contentType: type, .cacheControl: "no-store"]
+        var headers: HTTPFields = [.contentType: type, .cacheControl: "no-store"]
+        asked.note(&headers)
         let journal = loaded.data.journal
         // Nobody would end the following of an answer without body.
         guard wanted.follows, request.method != .head else {

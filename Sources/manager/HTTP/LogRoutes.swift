@@ -55,6 +55,7 @@ struct LogRoutes: Sendable {
         do throws(FileError) { found = try opened.get() } catch { throw place.refusal(error) }
         guard let log = found else { throw Problem(.notFound, try await place.missing(asked)) }
         var headers: HTTPFields = [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"]
+        asked.note(&headers)
         if let name = Self.attemptName { headers[name] = "\(log.attempt)" }
         if let name = Self.offsetName { headers[name] = "\(log.offset)" }
         // Nobody would end the following of an answer without body.

@@ -11,13 +11,14 @@ struct MomentRoutes: Sendable {
         router.get("/api/v1/status") { request, _ in try await status(request) }
         router.get("/api/v1/workers") { request, _ in try await workers(request) }
         router.get("/api/v1/state") { request, _ in
-            let state = try await AskedMoment(request, set).state()
+            let asked = try await AskedMoment(request, set)
+            let state = try await asked.state()
             let tag = EntityTag.of(state)
             if EntityTag.stands(tag, in: request) { return EntityTag.unchanged(tag) }
             var response = JSONAnswer.json(StateEncoder.bytes(state))
             response.headers[.eTag] = tag
             response.headers[.cacheControl] = "private, no-cache"
-            return response
+            return asked.noting(response)
         }
     }
 
@@ -30,8 +31,8 @@ struct MomentRoutes: Sendable {
             let data = asked.loaded.data
             let disk =
                 isNow ? try await onThread(named: "disk") { Result { try DiskUse(data, last: live.time) } }.get() : nil
-            return JSONAnswer.json(
-                StatusJSON.bytes(StatusSummary(live), now: now, workerAddress: address, disk: disk))
+            return asked.noting(
+                JSONAnswer.json(StatusJSON.bytes(StatusSummary(live), now: now, workerAddress: address, disk: disk)))
         }
         let status = try await asked.read("status") { reader, moment throws(JournalError) in
             try reader.status(at: moment).summary
@@ -44,7 +45,7 @@ struct MomentRoutes: Sendable {
         let asked = try await AskedMoment(request, set)
         // Heartbeats and progress are known of now alone.
         let live = asked.moment == .now ? asked.loaded.processor.live : LiveWorkers()
-        return JSONAnswer.json(WorkersJSON.bytes(try await asked.state(), live: live))
+        return asked.noting(JSONAnswer.json(WorkersJSON.bytes(try await asked.state(), live: live)))
     }
 }
 
@@ -61,7 +62,14 @@ struct AskedMoment: Sendable {
     /// The last event when the request came, durable.
     let last: LogPosition
 
-    /// Reads the query. Throws 400 for what is no moment, 503 while the journal is replayed.
+    /// Why the answer is not what the moment asks for: it lies beyond the journal's end; nil where it is.
+    let warning: String?
+
+    /// The field of an answer that says what is to be warned of.
+    static let warningName = HTTPField.Name("Manager-Warning")
+
+    /// Reads the query. Throws 400 for what is no moment, 410 for one in history that was discarded, 503 while the journal is
+    /// replayed.
     init(_ request: Request, _ set: RouteSet) async throws {
         loaded = try set.ready()
         moment = try MomentText.moment(at: RouteSet.text(request, "at"), seq: RouteSet.text(request, "seq"))
@@ -75,6 +83,29 @@ struct AskedMoment: Sendable {
             case .time(let time): read.answer.time.map { time >= $0 } ?? true
             }
         live = isLive ? read.answer : nil
+        var warning: String?
+        switch moment {
+        case .position(let position) where position > last: warning = Terminal.beyondWords(last)
+        case .time(let time) where time > LogTime.now(): warning = Terminal.beyondWords(last)
+        default: break
+        }
+        self.warning = warning
+        guard live == nil else { return }
+        try await self.read("moment") { reader, moment throws(JournalError) in try reader.requireKept(moment) }
+    }
+
+    /// An answer with what is to be warned of.
+    func noting(_ response: Response) -> Response {
+        var response = response
+        note(&response.headers)
+        return response
+    }
+
+    /// Puts what is to be warned of, and maybe something more, into an answer's header fields.
+    func note(_ headers: inout HTTPFields, _ more: String? = nil) {
+        let words = [warning, more].compactMap(\.self)
+        guard let name = Self.warningName, !words.isEmpty else { return }
+        headers[name] = words.joined(separator: "; ")
     }
 
     /// The moment for readers of files: never beyond what was durable when the request came.

@@ -19,7 +19,14 @@ struct ResultRoutes: Sendable {
         // What a row tells of its task never changes, so the state as it is serves every moment.
         let state = asked.loaded.processor.read { $0 }.answer
         let listing = ResultListing(journal: asked.loaded.data.journal, phase: phase)
-        return StreamedAnswer.response(to: request, headers: [.contentType: "application/json"]) { bridge in
+        var headers: HTTPFields = [.contentType: "application/json"]
+        asked.note(
+            &headers,
+            try await asked.read("results") { reader, _ throws(JournalError) in
+                guard try reader.data.journal.historyBegins() > LogPosition(1) else { return nil }
+                return DiscardedResults.words(try DiscardNote.history(reader.data))
+            })
+        return StreamedAnswer.response(to: request, headers: headers) { bridge in
             var piece = Array("[".utf8)
             var isFirst = true
             try listing.forEach(upTo: asked.bounded, state) { entry in

@@ -102,7 +102,7 @@ struct TaskRoutes: Sendable {
         var response = JSONAnswer.json(out + [125])
         response.headers[.eTag] = tag
         response.headers[.cacheControl] = "private, no-cache"
-        return response
+        return asked.noting(response)
     }
 
     private func one(_ id: String, _ request: Request) async throws -> Response {
@@ -116,22 +116,31 @@ struct TaskRoutes: Sendable {
             }
         }
         guard let json else { throw Problem(.notFound, "there is no task \(id)") }
-        return JSONAnswer.json(json)
+        return asked.noting(JSONAnswer.json(json))
     }
 
     private func history(_ id: String, _ request: Request) async throws -> Response {
         let asked = try await AskedMoment(request, set)
-        let events = try await asked.read("history") { reader, moment throws(JournalError) in
-            try TaskEvents(of: id, in: reader.data, upTo: try reader.limit(of: moment))
+        // No task ever goes: one that is not there now never was.
+        let isKnown = asked.loaded.processor.read { $0.taskNumber(id) != nil }.answer
+        guard isKnown else { throw Problem(.notFound, "there is no task \(id)") }
+        let (events, beginning) = try await asked.read("history") { reader, moment throws(JournalError) in
+            try reader.taskEvents(id, at: moment)
         }
-        let lines = events.lines
-        guard !lines.isEmpty else { throw Problem(.notFound, "there is no task \(id)") }
+        guard !events.lines.isEmpty || beginning != nil else { throw Problem(.notFound, "there is no task \(id)") }
         var out = Array("{\"events\":[".utf8)
-        for (index, line) in lines.enumerated() {
+        for (index, line) in events.lines.enumerated() {
             if index > 0 { out.append(44) }
             out.append(contentsOf: line)
         }
-        return JSONAnswer.json(out + Array("]}".utf8))
+        out.append(93)
+        if let beginning {
+            let discarded = beginning.history.discardedAt.map { "\"\($0)\"" } ?? "null"
+            out.append(contentsOf: ",\"baseline\":{\"seq\":\(beginning.position),\"time\":\"\(beginning.time)\"".utf8)
+            out.append(contentsOf: ",\"discarded_at\":\(discarded),\"task\":".utf8)
+            out.append(contentsOf: beginning.json + [125])
+        }
+        return asked.noting(JSONAnswer.json(out + [125]))
     }
 }
 

@@ -22,7 +22,8 @@ extension MomentReader {
     func status(at moment: Moment) throws(JournalError) -> FoundStatus {
         let limit = try limit(of: moment)
         if let summary = try sparseStatus(upTo: limit) {
-            return FoundStatus(summary: summary, isBeyondEnd: Self.isBeyond(moment, summary.position))
+            return FoundStatus(
+                summary: summary, isBeyondEnd: try isBeyondEnd(moment, after: summary.position))
         }
         let found = try state(at: moment)
         return FoundStatus(summary: StatusSummary(found.state), isBeyondEnd: found.isBeyondEnd, gaps: found.gaps)

@@ -64,7 +64,7 @@ struct MomentReader: Sendable {
             {
                 break
             }
-            return found(based, moment, kept.path)
+            return try found(based, moment, kept.path)
         }
         if begins > LogPosition(1) { throw .discarded(try DiscardNote.history(data)) }
         guard
@@ -73,7 +73,7 @@ struct MomentReader: Sendable {
         else {
             preconditionFailure("the empty state is the beginning of every journal")
         }
-        return found(based, moment, nil)
+        return try found(based, moment, nil)
     }
 
     /// Whether a state stands in for missing events before a position: a task's own events do not tell all of it then.
@@ -92,19 +92,10 @@ struct MomentReader: Sendable {
         }
     }
 
-    /// Whether a moment lies beyond what was found.
-    static func isBeyond(_ moment: Moment, _ last: LogPosition) -> Bool {
-        switch moment {
-        case .now: false
-        case .time(let time): time > LogTime.now()
-        case .position(let position): position > last
-        }
-    }
-
-    private func found(_ based: Replay.Based, _ moment: Moment, _ base: String?) -> Found {
+    private func found(_ based: Replay.Based, _ moment: Moment, _ base: String?) throws(JournalError) -> Found {
         Found(
             state: based.state, foldedEvents: based.foldedEvents, base: base,
-            isBeyondEnd: Self.isBeyond(moment, based.state.position), gaps: based.gaps, unread: based.unread)
+            isBeyondEnd: try isBeyondEnd(moment, after: based.state.position), gaps: based.gaps, unread: based.unread)
     }
 }
 

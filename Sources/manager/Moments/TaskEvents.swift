@@ -38,7 +38,7 @@ struct TaskEvents: Sendable {
             let indexed = try LogPicker(data.journal).events(
                 at: positions,
                 { line throws(JournalError) -> (LogPosition, [UInt8]?) in
-                    (line.position, isOf(id, line) ? Array(line.bytes) : nil)
+                    (line.position, try isOf(id, line) ? Array(line.bytes) : nil)
                 })
         else { return nil }
         // Another id with the same hash: rarer than damage, and harmless.
@@ -51,12 +51,21 @@ struct TaskEvents: Sendable {
                 line throws(JournalError) in
                 guard line.position <= gap.upperBound else { return false }
                 scanned += 1
-                if mayName(id, line.bytes), isOf(id, line) { found.append((line.position, Array(line.bytes))) }
+                if try isOf(id, line) { found.append((line.position, Array(line.bytes))) }
                 return true
             }
         }
         found.sort { $0.0 < $1.0 }
         return TaskEvents(lines: found.map(\.1), scannedEvents: scanned)
+    }
+
+    /// True where the first of them added the task: then they are all of its events.
+    var beginWithAdding: Bool {
+        guard let first = lines.first else { return false }
+        return first.withUnsafeBufferPointer { buffer in
+            guard let line = LogLine(buffer) else { return false }
+            do throws(EventError) { return try EventView(line).kind == .added } catch { return false }
+        }
     }
 
     /// Calls `body` with each line and the time of the one before it.
@@ -71,16 +80,12 @@ struct TaskEvents: Sendable {
         }
     }
 
-    /// Whether the id may stand in a line: as it is, or escaped.
-    private static func mayName(_ id: [UInt8], _ line: UnsafeBufferPointer<UInt8>) -> Bool {
-        contains(line, id) || line.contains(92)
-    }
-
-    private static func isOf(_ id: [UInt8], _ line: LogLine) -> Bool {
+    /// Throws for an event that this program does not know: it may have done something to any task.
+    private static func isOf(_ id: [UInt8], _ line: LogLine) throws(JournalError) -> Bool {
         do throws(EventError) {
             let event = try EventView(line)
             return event.kind != .note && event.task.elementsEqual(id)
-        } catch { return false }
+        } catch { throw Replay.unfoldable(line, error) }
     }
 }
 
@@ -95,15 +100,38 @@ extension MomentReader {
         var events: TaskEvents
         /// The last event that belongs to the moment; beyond all for `now`.
         var limit: LogPosition
+        /// What is known of it from before its events; nil where they are all there.
+        var beginning: TaskBeginning?
+    }
+
+    /// The events of one task up to a moment, with what is known of it from before them where history was discarded.
+    /// Throws `.discarded` for a moment in history that is gone.
+    func taskEvents(
+        _ id: String, at moment: Moment
+    ) throws(JournalError) -> (events: TaskEvents, beginning: TaskBeginning?) {
+        let events = try TaskEvents(of: id, in: data, upTo: try limit(of: moment))
+        try requireKept(moment)
+        return (events, try beginning(of: id, events))
+    }
+
+    /// What the state where history begins says of a task; nil where its events are all there, or it was not added by then.
+    private func beginning(of id: String, _ events: TaskEvents) throws(JournalError) -> TaskBeginning? {
+        guard try data.journal.historyBegins() > LogPosition(1), !events.beginWithAdding,
+            let found = try DiscardNote.beginning(data)
+        else { return nil }
+        return TaskBeginning(id, in: found.state, after: found.history)
     }
 
     /// A task as it was, folded from its own events alone; nil where it was not added by then.
     func task(_ id: String, at moment: Moment) throws(JournalError) -> FoundTask? {
         let limit = try limit(of: moment)
         let events = try TaskEvents(of: id, in: data, upTo: limit)
+        try requireKept(moment)
         if try hasBaseline(upTo: limit) {
             let state = try self.state(at: moment).state
-            return state.taskNumber(id).map { FoundTask(state: state, number: $0, events: events, limit: limit) }
+            guard let number = state.taskNumber(id) else { return nil }
+            let beginning = try beginning(of: id, events)
+            return FoundTask(state: state, number: number, events: events, limit: limit, beginning: beginning)
         }
         var state = ManagerState()
         var failure: JournalError?

@@ -39,8 +39,9 @@ struct ResultListing: Sendable {
         try LogReader(journal, prefetching: true).forEach { line throws(JournalError) in
             guard moment.reaches(line) else { return false }
             do {
-                guard let entry = try entry(line, state) else { return true }
-                try body(entry)
+                if let entry = try entry(line, state) { try body(entry) }
+            } catch let error as EventError {
+                throw Replay.unfoldable(line, error)
             } catch {
                 failure = error
                 return false
