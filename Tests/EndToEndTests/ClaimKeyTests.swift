@@ -90,6 +90,41 @@ import Testing
         #expect(events.split(separator: "\n").count == 1)
     }
 
+    @Test func `claims whose connections are reset before the answer give their tasks back`() throws {
+        let manager = try RunningManager(scratch.path)
+        try add(manager, 1)
+        for number in 0..<30 {
+            let caller = try HTTPCaller(manager.http)
+            caller.send("POST", "/claims", #"{"worker":"w\#(number)"}"#)
+            caller.reset()
+            // An answer that was out before the reset is rightly kept: then the task is free by hand.
+            let came = try eventuallyBlocking(within: .seconds(2)) {
+                let events = try HTTPCaller.call(manager.http, "GET", "/events?type=assigned,requeued").body
+                return events.split(separator: "\n").count == 2 * number + 2
+            }
+            if !came { try report(manager, "t0", "requeue", number + 1) }
+        }
+        let back = try HTTPCaller.call(manager.http, "GET", "/events?type=requeued").body.split(separator: "\n")
+        #expect(back.filter { $0.contains(#""reason":"returned""#) }.count >= 20, "\(back)")
+    }
+
+    @Test func `an answer that a client has not taken whole is no answer when it resets`() throws {
+        let manager = try RunningManager(scratch.path)
+        let text = String(repeating: "x", count: 250_000)
+        for first in stride(from: 0, to: 120, by: 30) {
+            let tasks = (first..<first + 30).map { #"{"task_id":"t\#($0)","phase":"p","config":{"text":"\#(text)"}}"# }
+            try #require(
+                try HTTPCaller.call(manager.http, "POST", "/tasks", "[\(tasks.joined(separator: ","))]").status == 200)
+        }
+        let caller = try HTTPCaller(manager.http)
+        caller.send("POST", "/claims", #"{"worker":"w","count":120}"#)
+        #expect(
+            try eventuallyBlocking { try HTTPCaller.call(manager.http, "GET", "/status")["assigned"] as? Int == 120 })
+        caller.reset()
+        #expect(
+            try eventuallyBlocking { try HTTPCaller.call(manager.http, "GET", "/status")["pending"] as? Int == 120 })
+    }
+
     @Test func `clients that leave and ask again at once never hold an attempt that was taken away`() throws {
         let manager = try RunningManager(scratch.path)
         for round in 0..<30 {

@@ -56,6 +56,54 @@ struct FullDiskMountTests {
         }
     }
 
+    @Test("a worker whose disk takes a few blocks more gives tasks back or completes them, and fails none of them")
+    func workersDisk() throws {
+        guard let disk = try SmallDisk("tmpfs") else {
+            print("skipped: this machine does not let the test mount a tmpfs of its own (that takes root)")
+            return
+        }
+        let scratch = try TemporaryDirectory()
+        let manager = try RunningManager(scratch.path)
+        func work(_ limit: [String]) throws -> StartedProgram {
+            try StartedProgram(
+                [
+                    RunningManager.binary.path, "worker", "--url", "tcp://127.0.0.1:\(manager.workers)", "--dir",
+                    disk.path,
+                    "--name", "w",
+                ] + limit + ["--", "sh", "-c", "echo out"], outputPath: scratch.path + "/worker.out")
+        }
+        func add(_ id: String, priority: Int) throws {
+            let task = #"{"task_id":"\#(id)","phase":"p","config":{},"max_retries":0,"priority":\#(priority)}"#
+            try #require(try HTTPCaller.call(manager.http, "POST", "/tasks", task).status == 200)
+        }
+        try add("first", priority: 0)
+        #expect(try work(["--max-tasks", "1"]).wait() == 0)
+        var said = ""
+        for pages in 1...8 {
+            try disk.fill()
+            let filler = try LocalFileSystem().open(disk.path + "/filler", .update)
+            try filler.truncate(toBytes: try filler.sizeBytes() - Int64(pages) * 4096)
+            filler.close()
+            try add("n\(pages)", priority: pages)
+            let worker = try work(["--max-tasks", "1"])
+            let status = worker.wait()
+            said += try worker.output()
+            #expect(status == 0, "\(pages) pages: \(said)")
+            let history = try HTTPCaller.call(manager.http, "GET", "/tasks/n\(pages)/history").body
+            #expect(!history.contains(#""type":"failed""#), "\(pages) pages: \(history)")
+            #expect(
+                history.contains(#""type":"completed""#) || history.contains(#""reason":"returned""#),
+                "\(pages) pages: \(history)\n\(said)")
+            #expect(try LocalFileSystem().list(disk.path + "/.outbox/w") == ["lock"], "\(pages) pages")
+        }
+        #expect(said.contains("No space left on device"))
+        try LocalFileSystem().remove(disk.path + "/filler")
+        #expect(try work(["--exit-when-idle", "200ms"]).wait() == 0)
+        #expect(try HTTPCaller.call(manager.http, "GET", "/status")["complete"] as? Int == 9)
+        #expect(try LocalFileSystem().list(disk.path + "/.outbox/w") == ["lock"])
+        #expect(manager.stop() == 0)
+    }
+
     @Test(
         "new work is refused, running tasks end, and their rows come when there is room", arguments: ["tmpfs", "ext4"])
     func fills(kind: String) throws {

@@ -17,7 +17,7 @@ final class HTTPCaller {
         }
     }
 
-    private let descriptor: Int32
+    private var descriptor: Int32
     private var buffer: [UInt8] = []
 
     /// Connects to `http://127.0.0.1:PORT`.
@@ -30,7 +30,7 @@ final class HTTPCaller {
         try #require(status == 0, "cannot connect to \(url)")
     }
 
-    deinit { close(descriptor) }
+    deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// Ends the connection, as a client that leaves.
     func shut() { shutdown(descriptor, Int32(SHUT_RDWR)) }
@@ -48,6 +48,13 @@ final class HTTPCaller {
     func resetWhenDropped() {
         var linger = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+    }
+
+    /// Resets the connection, as a client whose process or machine dies.
+    func reset() {
+        resetWhenDropped()
+        close(descriptor)
+        descriptor = -1
     }
 
     /// One call on a connection of its own.

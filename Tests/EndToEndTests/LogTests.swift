@@ -189,6 +189,71 @@ import Testing
         #expect(try VerbRun(["logs", "a", "--data-dir", data, "--tail", "1"]).output == "done\n")
     }
 
+    /// As `--log-bytes` does.
+    private func beginAnew() throws {
+        let log = data + "/results_p/logs/a.1.log"
+        try LocalFileSystem().rename(log, to: log + ".1")
+    }
+
+    @Test
+    func `logs -f --url shows each line once when the log is begun anew before, while and after the manager is away`()
+        throws
+    {
+        try begin("a")
+        try write("line 0\n", "a.1.log")
+        let following = try StartedProgram(
+            [RunningManager.binary.path, "logs", "a", "-f", "--url", manager.http], outputPath: scratch.path + "/out")
+        func shown() throws -> [String] {
+            try following.output().split(separator: "\n").filter { !$0.hasPrefix("manager: ") }.map(String.init)
+        }
+        var count = 1
+        func writeOne() throws {
+            try write("line \(count)\n", "a.1.log")
+            count += 1
+        }
+        #expect(try eventuallyBlocking { try shown().count == 1 })
+        var running = manager
+        for round in 0..<3 {
+            for _ in 0...round {
+                try writeOne()
+                try beginAnew()
+                try writeOne()
+                #expect(try eventuallyBlocking { try shown().count == count })
+            }
+            let away = try following.output().components(separatedBy: "is away").count
+            running.kill()
+            #expect(try eventuallyBlocking { try following.output().components(separatedBy: "is away").count > away })
+            try writeOne()
+            if round > 0 {
+                try beginAnew()
+                try writeOne()
+            }
+            running = try RunningManager(data, ["--listen", String(manager.http.dropFirst("http://".count))])
+            #expect(try eventuallyBlocking { try shown().count == count })
+        }
+        try writeOne()
+        let body = #"{"worker":"w","attempt":1}"#
+        #expect(try HTTPCaller.call(running.http, "POST", "/tasks/a/complete", body).status == 200)
+        #expect(following.wait() == 0)
+        #expect(try shown() == (0..<count).map { "line \($0)" })
+    }
+
+    @Test func `who names a file is answered to its end, and goes on in the next`() throws {
+        try begin("a")
+        try write("one\n", "a.1.log")
+        let first = try get("/tasks/a/log")
+        let file = try #require(first.headers["manager-log-file"])
+        try beginAnew()
+        try write("two\n", "a.1.log")
+        let rest = try get("/tasks/a/log?follow=true&file=\(file)&offset=2")
+        #expect(rest.body == "e\n" && rest.headers["manager-log-file"] == file)
+        let next = try follower("/tasks/a/log?follow=true&file=\(file)&offset=4")
+        #expect(pieces(next, until: "two\n") == "two\n")
+        try end("a")
+        #expect(pieces(next, until: "never").isEmpty)
+        #expect(try get("/tasks/a/log?file=\(file)").status == 400)
+    }
+
     @Test func `logs -f --url goes on after the last byte when the manager was away`() throws {
         try begin("a")
         try write("one\n", "a.1.log")

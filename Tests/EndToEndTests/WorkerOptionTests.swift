@@ -87,6 +87,22 @@ import Testing
         #expect(try LocalFileSystem().metadata(own + "/.gpu_locks") == nil)
     }
 
+    @Test(arguments: ["0s", "1ms", "99ms", "25h", "30d"])
+    func `an interval of heartbeats that no manager takes is wrong usage`(interval: String) throws {
+        let refused = try worker(["--heartbeat", interval], script: "true")
+        #expect(refused.wait() == 64)
+        #expect(try refused.output().contains("--heartbeat is \(interval): 100ms to 24h are allowed"))
+    }
+
+    @Test(arguments: ["100ms", "24h"]) func `the shortest and the longest interval of heartbeats work`(
+        interval: String
+    ) throws {
+        try add(1)
+        let worker = try worker(["--heartbeat", interval, "--max-tasks", "1"], script: "true")
+        #expect(worker.wait() == 0, "\(try worker.output())")
+        #expect(try assigned().count == 1)
+    }
+
     @Test(arguments: ["adopt", "kill"])
     func `--log-bytes begins a log anew, and keeps the one before`(orphans: String) throws {
         try add(1)

@@ -241,6 +241,63 @@ struct WorkerTests {
         #expect(tail.output.contains(#""type":"requeued","task":"t1","reason":"returned""#))
     }
 
+    /// What programs may leave at the names that are theirs, and at those that are not.
+    private static let mess = [
+        "mkdir -p \"$MANAGER_RESULT_FILE\"", "mkdir -p \"$MANAGER_PROGRESS_FILE/a/b\"",
+        "rm \"$MANAGER_CONFIG_FILE\"; mkdir -p \"$MANAGER_CONFIG_FILE/x\"; ln -s \"$KEPT\" \"$MANAGER_CONFIG_FILE/x/kept\"",
+        "ln -s \"$KEPT\" \"$MANAGER_RESULT_FILE\"", "mkfifo \"$MANAGER_PROGRESS_FILE\"",
+        "o=$(dirname \"$MANAGER_RESULT_FILE\"); mkdir -p \"$o/$MANAGER_TASK_ID.1.outcome.json/x\" \"$o/z.1.running.json/x\" "
+            + "\"$o/z.1.outcome.json/x\" \"$o/z.1.order.json/x\" \"$o/z.1.keeper.json.tmp/x\"",
+    ]
+
+    @Test(
+        "whatever a program leaves at its files stops no later start, and links are not followed",
+        arguments: [
+            "adopt", "kill",
+        ])
+    func mess(orphans: String) throws {
+        let manager = try RunningManager(data)
+        let client = try LineClient(port: manager.workers)
+        let kept = scratch.path + "/kept"
+        try LocalFileSystem().createDirectories(kept)
+        try LocalFileSystem().open(kept + "/file", .createNew).close()
+        for (number, script) in Self.mess.enumerated() {
+            let task = #"{"task_id":"m\#(number)","phase":"p","config":{},"max_retries":0}"#
+            #expect(client.ask(#"{"type":"add","tasks":[\#(task)]}"#)?.contains("added") == true)
+            for command in [["sh", "-c", "KEPT='\(kept)'; \(script)"], ["true"]] {
+                let worker = try startWorker(
+                    manager.workers, ["--orphans", orphans, "--exit-when-idle", "200ms"], command)
+                worker.waitUntilExit()
+                let said = String(decoding: try readWholeFile(log, on: LocalFileSystem()), as: UTF8.self)
+                #expect(worker.terminationStatus == 0, "\(script): \(said)")
+            }
+            let left = try FileManager.default.contentsOfDirectory(atPath: own + "/.outbox/w")
+            #expect(
+                left.allSatisfy {
+                    $0 == "lock" || $0 == "z.1.outcome.json.damaged" || $0 == "z.1.running.json.damaged"
+                }, "\(script): \(left)")
+        }
+        #expect(FileManager.default.fileExists(atPath: kept + "/file"))
+        #expect(client.ask(#"{"type":"status"}"#)?.contains(#""assigned":0"#) == true)
+        #expect(manager.stop() == 0)
+    }
+
+    @Test("a directory at its result file stops no second run")
+    func messOfARun() throws {
+        let run = try SweepRun("p:\n  combinations:\n    - n: [1, 2]\n  max_retries: 0\n", in: scratch.path)
+        for _ in 0..<2 {
+            let first = try run.start([], script: "mkdir \"$MANAGER_RESULT_FILE\"")
+            #expect(first.wait() == 1)
+            #expect(try !first.output().contains("cannot remove"), "\(try first.output())")
+            #expect(try LocalFileSystem().list(run.data + "/.outbox").isEmpty)
+        }
+        try LocalFileSystem().createDirectories(run.data + "/.outbox/x.1.result.json/y")
+        let last = try run.start([], script: "true")
+        last.wait()
+        #expect(try !last.output().contains("cannot remove"))
+        #expect(try LocalFileSystem().list(run.data + "/.outbox").isEmpty)
+    }
+
     @Test("a second worker of the same name in the same directory is refused")
     func twice() throws {
         let manager = try RunningManager(data)

@@ -103,6 +103,26 @@ struct RowsInTests {
         #expect(manager.status("b") == .pending)
     }
 
+    @Test("a bad row is warned of once, however often the header grows; another one at its place anew")
+    func warnedOnceOverGrowth() throws {
+        let manager = try ManagerInProcess(folder)
+        for id in ["a", "b", "c"] { try manager.add(id) }
+        try folder.write("task_id,acc\nx,1,2\nx\n", to: file)
+        #expect(manager.reconciler.scan() == 0)
+        for (id, column) in [("a", "one"), ("b", "two"), ("c", "three")] {
+            try manager.claim("gpu0")
+            try manager.complete(id, by: "gpu0", result: "{\"\(column)\":1}")
+            #expect(try eventuallyBlocking { try folder.read(file).contains(column) })
+            #expect(manager.reconciler.scan() == 0)
+        }
+        let bad = manager.warnings.filter { $0.contains("fields, the header has") }
+        #expect(bad.count == 2, "\(bad)")
+        try folder.write("task_id,acc\ny,1,2\n", to: file)
+        #expect(manager.reconciler.scan() == 0)
+        #expect(manager.warnings.filter { $0.contains("fields, the header has") }.count == 3)
+        manager.stop()
+    }
+
     @Test("ambiguous rows, missing columns and other numbers of fields complete nothing and are warned of once")
     func refused() throws {
         var manager = try ManagerInProcess(folder)

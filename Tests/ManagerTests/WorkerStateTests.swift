@@ -88,6 +88,21 @@ import Testing
         #expect(state.handle(.forgotten) == [.claim])
     }
 
+    @Test func `a task that other slots have given back too is waited after for as long as all of them are worth`() {
+        let returned = ReturnedTasks()
+        #expect(returned.note("t", isReturned: true) == 1)
+        #expect(returned.note("other", isReturned: true) == 1)
+        #expect(returned.note("t", isReturned: true) == 2)
+        var last = end(.returned)
+        last.timesReturned = returned.note("t", isReturned: true)
+        var state = state(.begin, .claimed(task), .ended(last), .kept, .answered(.taken))
+        #expect(state.handle(.forgotten) == [.pause(failures: 3)])
+        #expect(returned.note("t", isReturned: false) == 0)
+        #expect(returned.note("t", isReturned: true) == 1)
+        for number in 0..<20_000 { _ = returned.note("\(number)", isReturned: true) }
+        #expect(returned.note("19999", isReturned: true) == 2)
+    }
+
     @Test func `draining before the beginning ends at once`() {
         var state = WorkerState(worker: "w")
         #expect(state.handle(.drain) == [.finish(error: nil)])

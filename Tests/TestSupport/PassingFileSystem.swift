@@ -125,6 +125,12 @@ extension PassingFileSystem {
     }
 
     /// Told.
+    public func removeDirectory(_ path: String) throws(FileError) {
+        try notice(.remove(path))
+        try base.removeDirectory(path)
+    }
+
+    /// Told.
     public func syncDirectory(_ path: String) throws(FileError) {
         try notice(.syncDirectory(path))
         try base.syncDirectory(path)

@@ -229,7 +229,18 @@ public final class SimulatedFileSystem: FileSystem {
 
     /// See `FileSystem.remove`.
     public func remove(_ path: String) throws(FileError) {
-        guard try metadata(path) != nil else { throw FileError(operation: "remove", path: path, errno: ENOENT) }
+        guard let standing = try metadata(path) else { throw FileError(operation: "remove", path: path, errno: ENOENT) }
+        if standing.isDirectory { throw FileError(operation: "remove", path: path, errno: EISDIR) }
+        try removeName(path)
+    }
+
+    /// See `FileSystem.removeDirectory`.
+    public func removeDirectory(_ path: String) throws(FileError) {
+        guard try list(path).isEmpty else { throw FileError(operation: "remove", path: path, errno: ENOTEMPTY) }
+        try removeName(path)
+    }
+
+    private func removeName(_ path: String) throws(FileError) {
         try change(.remove(path)) { state throws(FileError) in
             let place = try state.place(path, "remove")
             state.edit([SimulatedDisk.Edit(directory: place.directory, name: place.name, node: nil)])

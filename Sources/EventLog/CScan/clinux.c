@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +33,13 @@ int clinux_look_at_child(int32_t pid, int64_t *max_rss_bytes) {
     if (info.si_signo == 0) return 0;
     *max_rss_bytes = (int64_t)usage.ru_maxrss * 1024;
     return 1;
+}
+
+int64_t clinux_birth_nanoseconds(int descriptor) {
+    struct statx status;
+    if (statx(descriptor, "", AT_EMPTY_PATH, STATX_BTIME, &status) != 0) return 0;
+    if (!(status.stx_mask & STATX_BTIME)) return 0;
+    return status.stx_btime.tv_sec * 1000000000 + status.stx_btime.tv_nsec;
 }
 
 unsigned clinux_filesystem_type(const char *path) {

@@ -31,6 +31,9 @@ public protocol FileSystem: Sendable {
     /// Removes a file. Throws ENOENT when there is none.
     func remove(_ path: String) throws(FileError)
 
+    /// Removes an empty directory. Throws ENOENT when there is none, ENOTEMPTY when something stands in it.
+    func removeDirectory(_ path: String) throws(FileError)
+
     /// Makes creates, renames and removes in this directory durable.
     func syncDirectory(_ path: String) throws(FileError)
 
@@ -39,6 +42,19 @@ public protocol FileSystem: Sendable {
 }
 
 extension FileSystem {
+    /// Removes what stands at the path, a directory with all that is in it. A link is removed, what it leads to stays.
+    /// Throws ENOENT when there is nothing.
+    public func removeTree(_ path: String) throws(FileError) {
+        do throws(FileError) { return try remove(path) } catch {
+            guard error.errno == EISDIR || error.errno == EPERM else { throw error }
+        }
+        for name in try list(path) {
+            // Gone meanwhile: somebody else removes it too.
+            do throws(FileError) { try removeTree(path + "/" + name) } catch  where error.isNotFound {}
+        }
+        try removeDirectory(path)
+    }
+
     /// Makes the names of a directory and of the one that it stands in durable: the process that made them may have been
     /// killed before its sync, and then a power loss would take away all that is in them.
     public func syncPlace(of directory: String) throws(FileError) {
@@ -92,11 +108,20 @@ public protocol File: AnyObject, Sendable {
     /// Which file this is, whatever it is called now.
     func identity() throws(FileError) -> FileIdentity
 
+    /// When the file was made, in nanoseconds since 1970, which tells it from a later one with its inode; 0 where the system
+    /// does not say.
+    func birthNanoseconds() -> Int64
+
     /// Takes the advisory lock (flock) without waiting; false when another process holds it.
     func tryLock() throws(FileError) -> Bool
 
     /// Closes the descriptor; further calls throw EBADF. Twice is harmless.
     func close()
+}
+
+extension File {
+    /// Nothing is known of a double's birth.
+    public func birthNanoseconds() -> Int64 { 0 }
 }
 
 /// Device and inode: the same for every name of one file.

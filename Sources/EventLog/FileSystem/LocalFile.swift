@@ -79,6 +79,8 @@ final class LocalFile: File {
         return FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
     }
 
+    func birthNanoseconds() -> Int64 { clinux_birth_nanoseconds(descriptor.withLock { $0 }) }
+
     func tryLock() throws(FileError) -> Bool {
         while true {
             if flock(descriptor.withLock { $0 }, LOCK_EX | LOCK_NB) == 0 { return true }

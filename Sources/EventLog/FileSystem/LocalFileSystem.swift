@@ -97,6 +97,11 @@ public struct LocalFileSystem: FileSystem {
         guard unlink(path) == 0 else { throw FileError(operation: "remove", path: path, errno: errno) }
     }
 
+    /// See `FileSystem.removeDirectory`.
+    public func removeDirectory(_ path: String) throws(FileError) {
+        guard rmdir(path) == 0 else { throw FileError(operation: "remove", path: path, errno: errno) }
+    }
+
     /// See `FileSystem.syncDirectory`.
     public func syncDirectory(_ path: String) throws(FileError) {
         let descriptor = try retryingInterrupts("open", path) {

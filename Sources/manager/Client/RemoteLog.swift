@@ -1,7 +1,7 @@
 import Foundation
 
 /// `logs --url`: an attempt's log as a running manager has it. A connection that breaks off is made anew, and the log
-/// goes on after the last byte that was shown.
+/// goes on after the last byte that was shown: of that file, which may have been set aside meanwhile, and then in the next.
 struct RemoteLog: Sendable {
     private static let pause = Duration.milliseconds(300)
 
@@ -18,12 +18,18 @@ struct RemoteLog: Sendable {
     func run(follows: Bool) async throws {
         var attempt = attempt.map(String.init)
         var offset: Int64?
+        var file: String?
         var isAway = false
         while true {
             do {
-                let start = offset.map { ("offset", String($0)) } ?? ("tail", tail.map(String.init))
-                let path = path([("attempt", attempt), ("follow", follows ? "true" : nil), start] + moment)
-                var isHead = true
+                let start: (String, String?) =
+                    offset.map { ("offset", String($0)) } ?? ("tail", tail.map(String.init))
+                let query: [(String, String?)] = [
+                    ("attempt", attempt), ("follow", follows ? "true" : nil), start,
+                ]
+                let path = path(query + [("file", follows ? file ?? "" : nil)] + moment)
+                let asked = file
+                var (isHead, count) = (true, 0)
                 try await client.stream(path) { bytes, field in
                     isAway = false
                     if isHead, offset == nil, let warning = field("Manager-Warning") {
@@ -31,12 +37,18 @@ struct RemoteLog: Sendable {
                     }
                     attempt = attempt ?? field("Manager-Attempt")
                     // Where the log was begun anew meanwhile, the answer begins there.
-                    if isHead { offset = field("Manager-Log-Offset").flatMap { Int64($0) } ?? offset }
+                    if isHead {
+                        offset = field("Manager-Log-Offset").flatMap { Int64($0) } ?? offset
+                        file = field("Manager-Log-File")
+                    }
                     isHead = false
+                    count += bytes.count
                     offset = (offset ?? 0) + Int64(bytes.count)
                     Terminal.write(bytes)
                 }
-                return
+                // An answer ends with its file: only one that has nothing more is the log's end.
+                guard follows, let file, count > 0 || file != asked else { return }
+                continue
             } catch let failure as VerbFailure {
                 guard follows, failure.isUnreachable, offset != nil else { throw failure }
             }

@@ -33,10 +33,23 @@ struct KeepProgramCommand: AsyncParsableCommand {
         let runner = try ProgramRunner(settings: order.settings, outbox: outbox, on: fileSystem)
         try outbox.record(
             RunningChild(pid: getpid(), worker: order.worker, reference: order.reference, in: outbox), as: .keeper)
+        let claim = try order.gpu.map { gpu in
+            try KeeperGPUClaim(gpu, in: DataDirectory(order.dataDirectory), processes: outbox.processes)
+        }
+        claim?.begin()
         let end = await runner.run(order.task, worker: order.worker, control: control)
+        await onThread(named: "keeper-gpu-end") { claim?.end() }
         let isWell = await onThread(named: "keep") { Self.keep(end, order, in: outbox) }
         withExtendedLifetime(lock) {}
+        if let trouble = end.hostTrouble { Self.say(trouble) }
+        if !isWell { Self.say("the attempt's end could not be written to \(outbox.directory) at once") }
         if !isWell || end.hostTrouble != nil { throw ExitCode(KeptProgramRunner.troubleStatus) }
+    }
+
+    /// Tells the worker, if there is one still.
+    private static func say(_ text: String) {
+        let bytes = Array((text + "\n").utf8)
+        _ = Glibc.write(STDERR_FILENO, bytes, bytes.count)
     }
 
     /// Keeps the outcome, or hands it to the worker where the disk does not take it, or tries until it does. True where

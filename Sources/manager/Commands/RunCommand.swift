@@ -90,7 +90,8 @@ struct RunSession: Sendable {
         let progress = RunProgress(
             screen: { ProgressScreen.standardOutput(environment: ProcessInfo.processInfo.environment) },
             write: { Terminal.write(Array($0.utf8)) })
-        let workers = try slots.slots.map { try worker($0, daemon, outbox) }
+        let returned = ReturnedTasks()
+        let workers = try slots.slots.map { try worker($0, daemon, outbox, returned) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for worker in workers { group.addTask { try await worker.run() } }
             let showing = Task { await show(progress, daemon, began) }
@@ -110,14 +111,14 @@ struct RunSession: Sendable {
     }
 
     private func worker(
-        _ slot: WorkerSlots.Slot, _ daemon: ManagerDaemon, _ outbox: Outbox
+        _ slot: WorkerSlots.Slot, _ daemon: ManagerDaemon, _ outbox: Outbox, _ returned: ReturnedTasks
     ) throws(FileError) -> LocalWorker {
         let runner = try ProgramRunner(
             settings: ProgramRunner.Settings(
                 dataDirectory: data.path, command: command, host: hostName(), gpu: slot.gpu),
             outbox: outbox, on: data.fileSystem)
         return LocalWorker(
-            settings: LocalWorker.Settings(name: slot.name),
+            settings: LocalWorker.Settings(name: slot.name, returned: returned),
             port: InProcessPort(processor: daemon.processor, host: hostName(), gpu: slot.gpu), runner: runner,
             outbox: outbox, logger: logger)
     }

@@ -30,7 +30,7 @@ struct WorkerCommand: AsyncParsableCommand {
     var dir = "."
     @Option(help: "End when no task came for so long, such as 10m.") var exitWhenIdle: String?
     @Option(help: "End after so many tasks.") var maxTasks: Int?
-    @Option(help: "The interval of heartbeats.") var heartbeat = "10s"
+    @Option(help: "The interval of heartbeats, 100ms to 24h.") var heartbeat = "10s"
     @Argument(parsing: .postTerminator, help: "The program and its arguments, with {key} for the config's values.")
     var command: [String] = []
 
@@ -57,7 +57,7 @@ struct WorkerCommand: AsyncParsableCommand {
                 address: address, token: manager.token, name: base,
                 slots: try await agentSlots(base), directory: dir,
                 idleLimit: try exitWhenIdle.map { try duration($0, "--exit-when-idle") },
-                budget: maxTasks.map { TaskBudget(tasks: $0) }, heartbeat: try duration(heartbeat, "--heartbeat"),
+                budget: maxTasks.map { TaskBudget(tasks: $0) }, heartbeat: try heartbeatInterval(),
                 command: command.isEmpty ? nil : command, orphans: orphans, logBytes: try logLimit(),
                 logger: Terminal.logger())
             try await session.run()
@@ -73,6 +73,15 @@ struct WorkerCommand: AsyncParsableCommand {
         do throws(WorkerSlots.Fault) {
             return try WorkerSlots.ofAgent(name: base, gpu: gpu, gpus: named, count: slots)
         } catch { throw ValidationError(error.description) }
+    }
+
+    /// As the manager takes it with a claim.
+    private func heartbeatInterval() throws -> Duration {
+        let interval = try duration(heartbeat, "--heartbeat")
+        guard interval >= .milliseconds(100), interval <= .seconds(86_400) else {
+            throw ValidationError("--heartbeat is \(heartbeat): 100ms to 24h are allowed")
+        }
+        return interval
     }
 
     private func logLimit() throws -> Int64? {

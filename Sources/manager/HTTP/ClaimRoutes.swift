@@ -2,6 +2,7 @@ import EventLog
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import NIOHTTPTypes
 import Projections
 import ServiceLifecycle
 import Synchronization
@@ -35,7 +36,7 @@ struct ClaimRoutes: Sendable {
         }
         let worker = wanted.request.worker
         guard claimed.isEmpty, wanted.waitSeconds > 0 else {
-            return answer(claimed, worker, processor, actor, keepsConnection: true)
+            return answer(HandedOut(claimed, to: worker, processor, actor), context.channel, keepsConnection: true)
         }
         guard processor.waitingClaims < Self.mostWaiting else {
             throw Problem(.tooManyRequests, "\(Self.mostWaiting) claims wait already; try again in a second")
@@ -49,7 +50,7 @@ struct ClaimRoutes: Sendable {
         } onInboundClosed: {
             left.open()
         }
-        return answer(found, worker, processor, actor, keepsConnection: false)
+        return answer(HandedOut(found, to: worker, processor, actor), context.channel, keepsConnection: false)
     }
 
     /// What the claim is called; nil where it has no name. Throws 400 for what is no key.
@@ -100,22 +101,20 @@ struct ClaimRoutes: Sendable {
         return answer.tasks
     }
 
-    private func answer(
-        _ tasks: [ManagerState.ClaimedTask], _ worker: String, _ processor: CommandProcessor, _ actor: String,
-        keepsConnection: Bool
-    ) -> Response {
+    private func answer(_ handed: HandedOut, _ channel: any Channel, keepsConnection: Bool) -> Response {
         // Watching for the client's leaving uses the connection up.
         var headers: HTTPFields = keepsConnection ? [:] : [.connection: "close"]
-        guard !tasks.isEmpty else { return Response(status: .noContent, headers: headers) }
+        guard !handed.tasks.isEmpty else { return Response(status: .noContent, headers: headers) }
         headers[.contentType] = "application/json"
-        let buffer = ByteBuffer(bytes: Self.json(tasks))
-        let delivery = ClaimDelivery(tasks, worker, processor, actor)
+        let buffer = ByteBuffer(bytes: Self.json(handed.tasks))
         return Response(
             status: .ok, headers: headers,
             body: ResponseBody(contentLength: buffer.readableBytes) { writer in
                 try await writer.write(buffer)
+                // The writer only hands on to the connection. What is written behind it is out when it is.
+                try await channel.writeAndFlush(HTTPResponsePart.body(ByteBuffer()))
+                handed.isOut()
                 try await writer.finish(nil)
-                delivery.isDone()
             })
     }
 

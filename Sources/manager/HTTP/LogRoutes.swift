@@ -22,6 +22,9 @@ struct LogRoutes: Sendable {
     /// The byte of the file at which the answer begins.
     static let offsetName = HTTPField.Name("Manager-Log-Offset")
 
+    /// The file that the answer begins in.
+    static let fileName = HTTPField.Name("Manager-Log-File")
+
     let set: RouteSet
     private let followers = FollowerPlaces(most: mostFollowers)
 
@@ -40,6 +43,8 @@ struct LogRoutes: Sendable {
         let lines = try RouteSet.number(request, "tail", 0...Self.mostLines)
         let start = try RouteSet.number(request, "offset", 0...Int(Int64.max))
         if lines != nil, start != nil { throw Problem(.badRequest, "give tail or offset, not both") }
+        let file = RouteSet.text(request, "file")
+        if let file, !file.isEmpty, start == nil { throw Problem(.badRequest, "file goes with offset, a byte of it") }
         let place = try Place(
             id, in: try await asked.state(), try RouteSet.number(request, "attempt", 1...4_294_967_295))
         let data = asked.loaded.data
@@ -47,7 +52,12 @@ struct LogRoutes: Sendable {
             Result { () throws(FileError) -> AttemptLog? in
                 var log = try place.open(in: data)
                 if let lines { try log?.skip(toLastLines: lines) }
-                if let start { try log?.skip(toByte: Int64(start)) }
+                log?.staysInFile = file != nil
+                if let start, let file, !file.isEmpty {
+                    try log?.resume(file, at: Int64(start))
+                } else if let start {
+                    try log?.skip(toByte: Int64(start))
+                }
                 return log
             }
         }
@@ -58,6 +68,7 @@ struct LogRoutes: Sendable {
         asked.note(&headers)
         if let name = Self.attemptName { headers[name] = "\(log.attempt)" }
         if let name = Self.offsetName { headers[name] = "\(log.offset)" }
+        if let name = Self.fileName { headers[name] = try log.fileID() }
         // Nobody would end the following of an answer without body.
         guard follows, request.method != .head else {
             return StreamedAnswer.response(to: request, headers: headers) { bridge in
@@ -83,7 +94,7 @@ struct LogRoutes: Sendable {
                 // First the attempt, then the file: what it wrote before its end is sent.
                 let hasEnded = Self.hasEnded(id, log.attempt, processor)
                 try Self.send(&log, bridge)
-                guard !hasEnded else { return }
+                guard !hasEnded, !log.isAtEndOfFile else { return }
                 gate.wait(for: Self.pause)
                 // Broken off, not ended: who follows comes again.
                 guard !bridge.isGone else { throw ChunkBridge.Abandoned() }

@@ -8,6 +8,8 @@ struct ManagerContext: RequestContext {
     let peer: String
     /// Our own address on this connection; nil where the system does not tell.
     let local: String?
+    /// The connection.
+    let channel: any Channel
     /// Who asks; nil where no tokens are configured, and on calls that need none.
     var caller: Caller?
     /// What its token was let in for; nil where none was needed.
@@ -19,6 +21,7 @@ struct ManagerContext: RequestContext {
 
     init(source: ApplicationRequestContextSource) {
         coreContext = .init(source: source)
+        channel = source.channel
         peer = source.channel.remoteAddress?.ipAddress ?? "?"
         local = source.channel.localAddress?.ipAddress
     }

@@ -16,6 +16,11 @@ struct AttemptLog {
     /// Bytes of the file that were read or passed over.
     private(set) var offset: Int64 = 0
 
+    /// True for a reader that is told where a file ends that was begun anew: `next` then stays there.
+    var staysInFile = false
+    /// Whether it has stayed at such an end.
+    private(set) var isAtEndOfFile = false
+
     private let open: Opening
     private var file: any File
 
@@ -42,23 +47,60 @@ struct AttemptLog {
         "\(directory)/logs/\(task).\(attempt).log"
     }
 
+    /// Which file it reads, whatever that is called by now: device, inode and birth.
+    func fileID() throws(FileError) -> String { try Self.id(file) }
+
+    private static func id(_ file: any File) throws(FileError) -> String {
+        let identity = try file.identity()
+        return [identity.device, identity.inode, UInt64(bitPattern: file.birthNanoseconds())]
+            .map { String($0, radix: 16) }.joined(separator: "-")
+    }
+
     /// The next bytes, at most 64 KiB; empty where there are none now.
     mutating func next() throws(FileError) -> [UInt8] {
         let bytes = try read()
-        guard bytes.isEmpty else { return bytes }
-        let newest: any File
-        do throws(FileError) { newest = try open(path) } catch {
-            // Between the old one's renaming and the new one's beginning.
-            guard error.isMissing else { throw error }
-            return []
-        }
+        // Missing: between the old one's renaming and the new one's beginning.
+        guard bytes.isEmpty, let newest = try opened(path) else { return bytes }
         guard try newest.identity() != file.identity() else { return [] }
         // What came between our look and the renaming.
         let rest = try read()
         guard rest.isEmpty else { return rest }
-        file = newest
-        offset = 0
+        guard !staysInFile else {
+            isAtEndOfFile = true
+            return []
+        }
+        try goOn(to: newest)
         return try read()
+    }
+
+    /// Goes on after a byte of the file with this id. Where that is gone, begun anew twice or more, with the oldest that is
+    /// there.
+    mutating func resume(_ id: String, at wanted: Int64) throws(FileError) {
+        offset = 0
+        let newest = file
+        if try Self.id(newest) == id {
+            offset = min(wanted, try newest.sizeBytes())
+            return
+        }
+        guard let before = try opened(path + ".1") else { return }
+        let isIt = try Self.id(before) == id
+        if isIt, wanted >= (try before.sizeBytes()) { return }
+        file = before
+        offset = isIt ? wanted : 0
+    }
+
+    /// Goes to the file behind the one that was read: the newest, or the one before where the log was begun anew twice.
+    private mutating func goOn(to newest: any File) throws(FileError) {
+        let before = try opened(path + ".1")
+        offset = 0
+        if let before, try before.identity() != file.identity() { file = before } else { file = newest }
+    }
+
+    private func opened(_ path: String) throws(FileError) -> (any File)? {
+        do throws(FileError) { return try open(path) } catch {
+            guard error.isMissing else { throw error }
+            return nil
+        }
     }
 
     /// Goes to a byte of the file; to the beginning where the file is shorter: it was begun anew.

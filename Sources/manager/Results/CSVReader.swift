@@ -28,6 +28,15 @@ struct CSVRow: Equatable, Sendable {
     /// leaves zeros in their place.
     var hasHole: Bool { raw.contains(0) }
 
+    /// How many fields it has more than the header, and what stands in it: neither changes when a column is added to the
+    /// header and to each row.
+    func surplus(over columns: ResultColumns) -> String {
+        let padding: Set<UInt8> = [CSVText.comma, CSVText.newline, CSVText.carriageReturn]
+        var content = Hasher()
+        for byte in raw.prefix(1 + (raw.lastIndex { !padding.contains($0) } ?? -1)) { content.combine(byte) }
+        return "\(fields.count - columns.names.count) \(content.finalize())"
+    }
+
     /// True for a line with nothing on it.
     var isBlank: Bool { fields.count == 1 && fields[0].range.isEmpty && !fields[0].isQuoted }
 

@@ -37,7 +37,7 @@ struct RowJudge {
         guard row.fields.count == columns.names.count else {
             warnings.say(
                 "\(file), row \(rowNumber): it has \(row.fields.count) fields, the header has \(columns.names.count); "
-                    + "it completes nothing", of: file)
+                    + "it completes nothing", of: file, once: "\(file) \(rowNumber) \(row.surplus(over: columns))")
             return .nothing
         }
         if isContradicted(row, rowNumber, columns, [ResultColumns.task, ResultColumns.attempt], file, &warnings) {

@@ -10,10 +10,11 @@ struct RowWarnings {
     /// `warn` gets each sentence.
     init(_ warn: @escaping @Sendable (String) -> Void) { self.warn = warn }
 
-    /// Warns of something in a file, unless it was said before.
-    mutating func say(_ text: String, of file: String) {
-        guard !said.contains(text) else { return }
-        if said.count < Self.mostRemembered { said.insert(text) }
+    /// Warns of something in a file, unless it was said before. `once` tells that, where the words change with the file's
+    /// header and the cause does not.
+    mutating func say(_ text: String, of file: String, once: String? = nil) {
+        guard !said.contains(once ?? text) else { return }
+        if said.count < Self.mostRemembered { said.insert(once ?? text) }
         inScan[file, default: 0] += 1
         if inScan[file, default: 0] <= Self.mostInScan { warn(text) }
     }

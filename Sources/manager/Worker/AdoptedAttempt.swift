@@ -17,7 +17,7 @@ struct AdoptedAttempt: Sendable {
         control.whenStopped { watch.stop($0) }
         let beating = Task { await beat(control) }
         await onThread(named: "keeper-wait") { keeper.lock.waitUntilFree() }
-        let end = await watch.collect(said: [], control: control, trouble: nil)
+        let end = await watch.collect(said: [], control: control, .unseen)
         beating.cancel()
         let courier = OutcomeCourier(port: port, outbox: outbox, logger: logger)
         guard let outcome = end.outcome else {

@@ -31,16 +31,36 @@ struct KeeperWatch: Sendable {
         }
     }
 
+    /// How a keeper ended.
+    enum Ending: Sendable, Equatable {
+        /// By itself. What it says is why it could not do its work; nil where all went well.
+        case exited(trouble: String?)
+        /// By a signal that nobody here sent.
+        case killed
+        /// It never began.
+        case notStarted(String)
+        /// It was no child of this process.
+        case unseen
+    }
+
     /// What a keeper that has ended leaves. `said`: what it wrote to its standard output, an outcome that it could not
-    /// keep.
-    func collect(said: [UInt8], control: ProgramControl, trouble: String?) async -> ProgramRunner.End {
-        let kept = await onThread(named: "keeper-end") { outbox.outcome(of: reference) }
-        if let outcome = kept ?? read(said) {
+    /// keep. One that ended by itself without an outcome has run nothing (the disk was full, say): the task goes back.
+    func collect(said: [UInt8], control: ProgramControl, _ ending: Ending) async -> ProgramRunner.End {
+        let left = await onThread(named: "keeper-end") {
+            // It notes itself before it starts its program.
+            (outcome: outbox.outcome(of: reference), hasBegun: outbox.hasFile(of: reference, .keeper))
+        }
+        var trouble: String?
+        switch ending {
+        case .exited(let sentence): trouble = sentence
+        case .notStarted(let sentence): trouble = sentence
+        case .killed, .unseen: break
+        }
+        if let outcome = left.outcome ?? read(said) {
             return ProgramRunner.End(outcome: outcome.outcome, report: outcome.report, hostTrouble: trouble)
         }
         let report = RunReport(host: host, durationSeconds: 0)
-        var sentence = trouble
-        do throws(OutboxError) { _ = try await outbox.endProcesses(of: reference) } catch { sentence = "\(error)" }
+        do throws(OutboxError) { _ = try await outbox.endProcesses(of: reference) } catch { trouble = "\(error)" }
         // What it was writing when it was killed stays under its temporary name.
         let failure = await onThread(named: "keeper-clean") { () -> FileError? in
             do throws(FileError) {
@@ -48,15 +68,19 @@ struct KeeperWatch: Sendable {
                 return nil
             } catch { return error }
         }
-        if let failure { sentence = failure.description }
+        if let failure { trouble = failure.description }
         switch control.stopReason {
-        case .superseded: return ProgramRunner.End(outcome: nil, report: report, hostTrouble: sentence)
-        case .drained: return ProgramRunner.End(outcome: .returned, report: report, hostTrouble: sentence)
-        case .timedOut, nil:
-            let error = "the process that watched the program was killed; the program was ended"
-            return ProgramRunner.End(
-                outcome: .failed(error: trouble ?? error), report: report, hostTrouble: sentence)
+        case .superseded: return ProgramRunner.End(outcome: nil, report: report, hostTrouble: trouble)
+        case .drained: return ProgramRunner.End(outcome: .returned, report: report, hostTrouble: trouble)
+        case .timedOut, nil: break
         }
+        let wasKilled = ending == .killed || ending == .unseen && left.hasBegun
+        guard wasKilled else {
+            let sentence = trouble ?? "the keeper of the program ended before it began"
+            return ProgramRunner.End(outcome: .returned, report: report, hostTrouble: sentence)
+        }
+        let error = "the process that watched the program was killed; the program was ended"
+        return ProgramRunner.End(outcome: .failed(error: error), report: report, hostTrouble: trouble)
     }
 
     private func read(_ json: [UInt8]) -> KeptOutcome? {

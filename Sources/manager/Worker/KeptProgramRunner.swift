@@ -12,8 +12,9 @@ import SystemPackage
 /// 2. the keeper, which takes the order's lock: as before until it has it (a keeper that comes too late finds the lock
 ///    taken or the order gone, and ends); from then on it is taken up.
 /// 3. what `ProgramRunner` and `Outbox` do, in the keeper. The outcome is kept before the lock is free.
-/// 4. the keeper's end: the outcome is delivered. Without one the keeper was killed: what it left running is ended, and the
-///    attempt has failed.
+/// 4. the keeper's end: the outcome is delivered. Without one a keeper that was killed has lost its program: what it left
+///    running is ended, and the attempt has failed; one that ended by itself could run nothing (a full disk): the attempt is
+///    given back. Such a keeper says why on its standard error.
 struct KeptProgramRunner: AttemptRunner {
     /// The keeper's exit status where something of this machine was in the way.
     static let troubleStatus: Int32 = 3
@@ -67,13 +68,23 @@ struct KeptProgramRunner: AttemptRunner {
             environment: .inherit.updating(["MANAGER_TOKEN": nil]), platformOptions: platform)
         do {
             let ended = try await Subprocess.run(
-                configuration, input: .none, output: .bytes(limit: 8 << 20), error: .discarded)
-            let trouble =
-                ended.terminationStatus == .exited(Self.troubleStatus)
-                ? "its log or its outcome could not be written at once" : nil
-            return await watch.collect(said: ended.standardOutput, control: control, trouble: trouble)
+                configuration, input: .none, output: .bytes(limit: 8 << 20), error: .bytes(limit: 1 << 20))
+            let words = String(decoding: ended.standardError.suffix(2000), as: UTF8.self)
+            let ending: KeeperWatch.Ending =
+                switch ended.terminationStatus {
+                case .exited(0): .exited(trouble: nil)
+                case .exited(let status):
+                    .exited(trouble: words.isEmpty ? "its keeper ended with status \(status)" : Self.oneLine(words))
+                case .signaled: .killed
+                }
+            return await watch.collect(said: ended.standardOutput, control: control, ending)
         } catch {
-            return await watch.collect(said: [], control: control, trouble: "the keeper cannot be started: \(error)")
+            let sentence = "the keeper cannot be started: \(error)"
+            return await watch.collect(said: [], control: control, .notStarted(sentence))
         }
+    }
+
+    private static func oneLine(_ text: String) -> String {
+        text.split(whereSeparator: \.isNewline).joined(separator: "; ")
     }
 }

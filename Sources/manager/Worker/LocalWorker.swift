@@ -20,6 +20,8 @@ actor LocalWorker {
         var idleLimit: Duration?
         /// How many tasks it and others that share it may still take; nil: any number.
         var budget: TaskBudget?
+        /// What it and others that share it have given back.
+        var returned = ReturnedTasks()
     }
 
     private let settings: Settings
@@ -147,7 +149,8 @@ actor LocalWorker {
         let heartbeats = Task { await beat(task.reference) }
         program = (control, heartbeats)
         Task {
-            let end = await runner.run(task, worker: settings.name, control: control)
+            var end = await runner.run(task, worker: settings.name, control: control)
+            end.timesReturned = settings.returned.note(task.id, isReturned: end.outcome == .returned)
             heartbeats.cancel()
             program = nil
             idleSince = ContinuousClock.now

@@ -23,6 +23,13 @@ extension Outbox {
         } catch { return nil }  // not written yet, or removed by its end
     }
 
+    /// Whether one of an attempt's files stands.
+    func hasFile(of reference: AttemptReference, _ suffix: Suffix) -> Bool {
+        do throws(FileError) { return try fileSystem.metadata(path(of: reference, suffix)) != nil } catch {
+            return false
+        }
+    }
+
     /// The outcome that is kept for an attempt; nil where there is none that can be read.
     func outcome(of reference: AttemptReference) -> KeptOutcome? {
         do { return try KeptOutcome(json: try readWholeFile(path(of: reference, .outcome), on: fileSystem)) } catch {
@@ -36,6 +43,8 @@ extension Outbox {
         let reference: AttemptReference
         /// The worker that had it started.
         let worker: String
+        /// The GPU that its program uses; nil for none.
+        let gpu: Int?
         /// Its lock, held by it.
         let lock: KeeperLock
     }
@@ -45,6 +54,8 @@ extension Outbox {
         var living: [Adoptable] = []
         for name in try fileSystem.list(directory) where name.hasSuffix(Suffix.order.rawValue) {
             let path = "\(directory)/\(name)"
+            // A directory that a program made is no order.
+            if try fileSystem.metadata(path)?.isRegular != true { continue }
             switch try KeeperLock.look(path) {
             case .gone: continue
             case .free: try removeIfPresent(path)
@@ -52,7 +63,8 @@ extension Outbox {
                 do {
                     let bytes = try readWholeFile(path, on: fileSystem)
                     let order = try JSONDecoder().decode(KeeperOrder.self, from: Data(bytes))
-                    living.append(Adoptable(reference: order.reference, worker: order.worker, lock: lock))
+                    living.append(
+                        Adoptable(reference: order.reference, worker: order.worker, gpu: order.gpu, lock: lock))
                 } catch { continue }  // it has ended and removed its order in this moment: its outcome stands
             }
         }

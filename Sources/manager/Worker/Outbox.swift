@@ -1,4 +1,5 @@
 import EventLog
+import Glibc
 
 /// What a worker keeps on disk so that neither a running program nor an outcome is lost sight of: `.outbox/`.
 ///
@@ -112,37 +113,58 @@ struct Outbox: Sendable {
         }
     }
 
-    /// Keeps an outcome, durably, then removes what the run needed.
+    /// Keeps an outcome, durably, then removes what the run needed. What cannot be removed stays for the next start.
     func keep(_ outcome: KeptOutcome) throws(FileError) {
         try write(outcome.json, to: path(of: outcome.reference, .outcome))
-        try removeRunFiles(of: outcome.reference)
+        do throws(FileError) { try removeRunFiles(of: outcome.reference) } catch {
+            // The outcome is safe, and beside it the files of the run count for nothing.
+        }
     }
 
-    /// Removes what the run of an attempt needed. Not synced: what comes back is removed by the next start.
+    /// Removes what the run of an attempt needed. Not synced: what comes back is removed by the next start. Throws the
+    /// first error when all the others were tried.
     func removeRunFiles(of reference: AttemptReference) throws(FileError) {
-        for suffix in [Suffix.running, .result, .config, .progress, .keeper, .order] {
-            try removeIfPresent(path(of: reference, suffix))
-        }
+        try removeAll(
+            [Suffix.running, .result, .config, .progress, .keeper, .order].map { path(of: reference, $0) })
     }
 
     /// Removes what a keeper that was killed had not finished writing.
     func removeTemporaryFiles(of reference: AttemptReference) throws(FileError) {
-        for suffix in Suffix.allCases { try removeIfPresent(path(of: reference, suffix) + ".tmp") }
+        try removeAll(Suffix.allCases.map { path(of: reference, $0) + ".tmp" })
+    }
+
+    private func removeAll(_ paths: [String]) throws(FileError) {
+        var failure: FileError?
+        for path in paths {
+            do throws(FileError) { try removeIfPresent(path) } catch { failure = failure ?? error }
+        }
+        if let failure { throw failure }
     }
 
     /// The manager has the outcome, or will never take it: it is removed, durably, so that a later start cannot
-    /// deliver it to a task that was requeued meanwhile.
+    /// deliver it to a task that was requeued meanwhile. So are the files of its run, where a full disk took no outcome.
     func forget(_ reference: AttemptReference) throws(FileError) {
         try removeIfPresent(path(of: reference, .outcome))
+        try removeRunFiles(of: reference)
         try fileSystem.syncDirectory(directory)
     }
 
-    /// Removes a file; none there is fine.
+    /// Removes what stands there, a directory that a program made with all that is in it; nothing there is fine.
     func removeIfPresent(_ path: String) throws(FileError) {
-        do throws(FileError) { try fileSystem.remove(path) } catch  where error.isNotFound {}
+        do throws(FileError) { try fileSystem.removeTree(path) } catch  where error.isNotFound {}
     }
 
+    /// Writes a file, durably. A directory that a program made at its place goes.
     func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+        do throws(FileError) { return try writeFile(bytes, to: path) } catch {
+            guard [EISDIR, ENOTEMPTY, EEXIST].contains(error.errno) else { throw error }
+        }
+        try removeIfPresent(path)
+        try removeIfPresent(path + ".tmp")
+        try writeFile(bytes, to: path)
+    }
+
+    private func writeFile(_ bytes: [UInt8], to path: String) throws(FileError) {
         var file = try AtomicFile(path, on: fileSystem)
         do throws(FileError) {
             try file.append(bytes)

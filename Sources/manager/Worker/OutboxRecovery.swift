@@ -11,7 +11,8 @@ struct OutboxRecovery: Sendable {
     var endedProcesses: Int = 0
     /// Keepers that live: their programs go on, and are waited for.
     var adopted: [Outbox.Adoptable] = []
-    /// Records that could not be read: set aside as `NAME.damaged`, with the reason, for a warning.
+    /// Records that could not be read, set aside as `NAME.damaged`, and left-overs that could not be removed: sentences for
+    /// warnings.
     var damaged: [String] = []
 }
 
@@ -58,7 +59,7 @@ extension Outbox {
         recovery.adopted = living
         recovery.endedProcesses = try await endProcesses(recorded: recovery.abandoned, but: adopted, grace: grace)
         let removed = await onThread(named: "outbox-clean") { removeLeftovers(but: adopted) }
-        try removed.outOfOutbox()
+        recovery.damaged += try removed.outOfOutbox()
         return recovery
     }
 
@@ -82,7 +83,14 @@ extension Outbox {
                 let path = "\(directory)/\(name)"
                 let isRunning = name.hasSuffix(Suffix.running.rawValue)
                 guard isRunning || name.hasSuffix(Suffix.outcome.rawValue) else { continue }
-                let bytes = try readWholeFile(path, on: fileSystem)
+                let bytes: [UInt8]
+                do throws(FileError) {
+                    // What a program put there (a directory, a pipe) is no record.
+                    bytes = try fileSystem.metadata(path)?.isRegular == true ? readWholeFile(path, on: fileSystem) : []
+                } catch {
+                    recovery.damaged.append("\(error): it is left there; make it readable, or remove it")
+                    continue
+                }
                 do throws(StrictJSON.Fault) {
                     if isRunning {
                         let child = try RunningChild(json: bytes)
@@ -91,28 +99,40 @@ extension Outbox {
                         let outcome = try KeptOutcome(json: bytes)
                         if !adopted.contains(outcome.reference) { recovery.outcomes.append(outcome) }
                     }
-                } catch {
-                    try fileSystem.rename(path, to: path + ".damaged")
-                    try fileSystem.syncDirectory(directory)
-                    recovery.damaged.append("\(path) cannot be read (\(error)): kept as \(name).damaged")
-                }
+                } catch { recovery.damaged.append(setAside(name, error)) }
             }
             return .success(recovery)
         } catch { return .failure(error) }
     }
 
-    private func removeLeftovers(but adopted: Set<AttemptReference>) -> Result<Void, FileError> {
+    /// Renames a record that is none; a sentence for a warning.
+    private func setAside(_ name: String, _ fault: StrictJSON.Fault) -> String {
+        let path = "\(directory)/\(name)"
+        do throws(FileError) {
+            try removeIfPresent(path + ".damaged")
+            try fileSystem.rename(path, to: path + ".damaged")
+            try fileSystem.syncDirectory(directory)
+        } catch { return "\(path) cannot be read (\(fault)), nor set aside (\(error)): remove it" }
+        return "\(path) cannot be read (\(fault)): kept as \(name).damaged"
+    }
+
+    /// Removes what runs left behind; a sentence for each that cannot be, which stops no start.
+    private func removeLeftovers(but adopted: Set<AttemptReference>) -> Result<[String], FileError> {
         let kept = adopted.map { "\($0.task).\($0.attempt)." }
+        var problems: [String] = []
         do throws(FileError) {
             for name in try fileSystem.list(directory) where !kept.contains(where: { name.hasPrefix($0) }) {
                 let isTemporary = Suffix.allCases.contains { name.hasSuffix($0.rawValue + ".tmp") }
                 let isOfARun = [Suffix.config, .result, .running, .progress, .keeper, .order].contains {
                     name.hasSuffix($0.rawValue)
                 }
-                if isTemporary || isOfARun { try fileSystem.remove("\(directory)/\(name)") }
+                guard isTemporary || isOfARun else { continue }
+                do throws(FileError) { try removeIfPresent("\(directory)/\(name)") } catch {
+                    problems.append("\(error): it is left there; remove it")
+                }
             }
             try fileSystem.syncDirectory(directory)
-            return .success(())
+            return .success(problems)
         } catch { return .failure(error) }
     }
 

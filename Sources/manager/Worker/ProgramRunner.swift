@@ -35,6 +35,8 @@ struct ProgramRunner: Sendable {
         var report: RunReport
         /// Something of this machine, not of the program, was in the way: pause before the next task. Nil: all well.
         var hostTrouble: String?
+        /// How often in a row, with this end, the worker has given the task back.
+        var timesReturned = 0
     }
 
     private let settings: Settings

@@ -7,9 +7,9 @@ import Synchronization
 
 /// One run of a worker.
 ///
-/// The order of a start: the GPUs are claimed; the worker's outbox is locked; programs that a worker of this name left
-/// behind are taken up with their keepers, or ended; outcomes that stand there are delivered; then the slots begin, each
-/// when what was taken up in its name has ended.
+/// The order of a start: the worker's outbox is locked; the GPUs are claimed, but for those that keepers of a killed worker of
+/// this name guard; programs that it left behind are taken up with their keepers, or ended; outcomes that stand there are
+/// delivered; then the slots begin, each when what was taken up in its name has ended.
 struct WorkerSession: Sendable {
     let address: ManagerAddress
     let token: String?
@@ -27,21 +27,28 @@ struct WorkerSession: Sendable {
     /// Works until it is stopped, idle for too long, or has taken its tasks.
     func run() async throws {
         let interrupted = Interruption()
-        let locks = try await GPUClaims.take(
-            Set(slots.compactMap(\.gpu)).sorted(), in: DataDirectory(directory))
-        let outcome: Result<Void, any Error>
-        do { outcome = .success(try await work(interrupted)) } catch { outcome = .failure(error) }
-        await GPUClaims.release(locks, logger)
-        try outcome.get()
-    }
-
-    private func work(_ interrupted: Interruption) async throws {
         let fileSystem = LocalFileSystem()
         try fileSystem.createDirectories(directory)
         let lock = try lockOutbox(fileSystem)
         defer { lock.release() }
         let outbox = try Outbox(outboxPath, on: fileSystem)
-        let workers = try slots.map { try worker($0, outbox, fileSystem) }
+        let living = try await onThread(named: "outbox-keepers") { Result { try outbox.livingKeepers() } }.get()
+        let gpus = SlotGPUs(
+            Set(slots.compactMap(\.gpu)).sorted(), living, outbox, in: DataDirectory(directory))
+        try await gpus.takeFree()
+        let outcome: Result<Void, any Error>
+        do { outcome = .success(try await work(interrupted, outbox, gpus, fileSystem)) } catch {
+            outcome = .failure(error)
+        }
+        await gpus.release(logger)
+        try outcome.get()
+    }
+
+    private func work(
+        _ interrupted: Interruption, _ outbox: Outbox, _ gpus: SlotGPUs, _ fileSystem: LocalFileSystem
+    ) async throws {
+        let returned = ReturnedTasks()
+        let workers = try slots.map { try worker($0, outbox, fileSystem, returned) }
         let controls = Controls()
         let watching = Task { await watch(interrupted, workers, controls) }
         defer { watching.cancel() }
@@ -53,12 +60,14 @@ struct WorkerSession: Sendable {
                     let own = adopted.filter { $0.keeper.worker == slot.name }
                     group.addTask {
                         await finish(own, controls)
+                        try await gpus.wait(for: slot.gpu)
                         try await worker.run()
                     }
                 }
                 // Of slots that there are no more.
                 let others = adopted.filter { attempt in !slots.contains { $0.name == attempt.keeper.worker } }
                 group.addTask { await finish(others, controls) }
+                group.addTask { try await gpus.takeGuarded() }
                 try await group.waitForAll()
             }
         } catch let error as WorkerPortError { throw VerbFailure(error.description, status: 1) }
@@ -66,7 +75,7 @@ struct WorkerSession: Sendable {
     }
 
     private func worker(
-        _ slot: WorkerSlots.Slot, _ outbox: Outbox, _ fileSystem: LocalFileSystem
+        _ slot: WorkerSlots.Slot, _ outbox: Outbox, _ fileSystem: LocalFileSystem, _ returned: ReturnedTasks
     ) throws -> LocalWorker {
         let settings = ProgramRunner.Settings(
             dataDirectory: directory, command: command, host: hostName(), gpu: slot.gpu, logBytes: logBytes)
@@ -77,7 +86,7 @@ struct WorkerSession: Sendable {
             }
         return LocalWorker(
             settings: LocalWorker.Settings(
-                name: slot.name, heartbeat: heartbeat, idleLimit: idleLimit, budget: budget),
+                name: slot.name, heartbeat: heartbeat, idleLimit: idleLimit, budget: budget, returned: returned),
             port: TCPPort(address, token: token, gpu: slot.gpu), runner: runner, outbox: outbox, logger: logger)
     }
 
@@ -143,7 +152,10 @@ struct WorkerSession: Sendable {
             let returned = KeptOutcome(
                 worker: child.worker, reference: child.reference, outcome: .returned,
                 report: RunReport(host: hostName(), durationSeconds: 0))
-            try outbox.keep(returned)
+            do throws(FileError) { try outbox.keep(returned) } catch {
+                // On a full disk it is told all the same; told twice after one more crash harms nobody.
+                logger.warning("an attempt's end cannot be kept: \(error)")
+            }
             outcomes.append(returned)
         }
         let courier = OutcomeCourier(port: TCPPort(address, token: token), outbox: outbox, logger: logger)

@@ -95,6 +95,8 @@ struct WorkerState: Sendable {
     private var claimFailures = 0
     /// Ends in a row that speak of trouble with this machine: given back by the program, or hindered by the disk.
     private var unwellEnds = 0
+    /// How often in a row the last task was given back, also by other slots.
+    private var timesReturned = 0
 
     /// Makes the state of a slot that has not begun.
     init(worker: String) {
@@ -154,12 +156,13 @@ struct WorkerState: Sendable {
     }
 
     private mutating func ended(_ task: ClaimedTask, _ end: ProgramRunner.End) -> [Effect] {
+        timesReturned = end.timesReturned
         guard let outcome = end.outcome else {
             phase = .forgetting(
                 KeptOutcome(worker: worker, reference: task.reference, outcome: .returned, report: end.report))
             return [.discard(task.reference)]
         }
-        // A program that gives its task back at once would get it again at once, for ever.
+        // A program that gives its task back at once would get it again at once, for ever, here or in the next slot.
         unwellEnds = outcome == .returned || end.hostTrouble != nil ? unwellEnds + 1 : 0
         let kept = KeptOutcome(
             worker: worker, reference: task.reference, outcome: outcome, report: end.report)
@@ -184,7 +187,8 @@ struct WorkerState: Sendable {
     }
 
     private mutating func afterAttempt() -> [Effect] {
-        unwellEnds > 0 && !isLeaving ? pause(nil, failures: unwellEnds) : claimNext()
+        let failures = max(unwellEnds, timesReturned)
+        return failures > 0 && !isLeaving ? pause(nil, failures: failures) : claimNext()
     }
 
     private mutating func pause(_ outcome: KeptOutcome?, failures: Int) -> [Effect] {

@@ -19,5 +19,8 @@ int clinux_look_at_child(int32_t pid, int64_t *max_rss_bytes);
 /// Blocks of memory up to 32 MiB that are freed stay with the process for the next of their kind, up to 64 MiB a heap.
 void clinux_keep_freed_memory(void);
 
+/// When an open file was made, in nanoseconds since 1970 (statx(2)); 0 where the system does not tell.
+int64_t clinux_birth_nanoseconds(int descriptor);
+
 /// The number of the file system's kind at a path (statfs(2)); 0 where the system does not tell.
 unsigned clinux_filesystem_type(const char *path);
