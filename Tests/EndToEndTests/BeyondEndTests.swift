@@ -27,18 +27,19 @@ struct BeyondEndTests {
             ["tail", "--from", "1"], ["status"], ["tasks"], ["workers"], ["results"], ["replay"], ["logs", "t"],
             ["tail", "--url", manager.http], ["logs", "t", "--url", manager.http],
         ]
+        let most = "\(UInt64.max)"
         for name in verbs {
             let plain = try VerbRun(name + ["--data-dir", data])
             #expect(!plain.errors.contains(words), "\(name): \(plain.errors)")
             let exact = try VerbRun(name + ["--data-dir", data, "--seq", "\(end)"])
             #expect(exact.status == 0 && !exact.errors.contains(words), "\(name): \(exact.errors)")
-            for moment in [["--at", "2100-01-01"], ["--seq", "99999"]] {
+            for moment in [["--at", "2100-01-01"], ["--seq", "99999"], ["--seq", most]] {
                 let run = try VerbRun(name + ["--data-dir", data] + moment)
                 #expect(run.status == 0, "\(name) \(moment): \(run.errors)")
                 #expect(run.errors.contains("\(words)\(end))"), "\(name) \(moment): \(run.errors)")
             }
         }
-        for ends in [["1", "99999"], ["-1h", "2100-01-01"], ["99999", "100000"]] {
+        for ends in [["1", "99999"], ["-1h", "2100-01-01"], ["0", most], ["99999", "100000"]] {
             let run = try VerbRun(["diff"] + ends + ["--data-dir", data])
             #expect(run.status == 0 && run.errors.contains("\(words)\(end))"), "\(ends): \(run.errors)")
         }

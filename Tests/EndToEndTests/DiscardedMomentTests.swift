@@ -160,5 +160,16 @@ struct DiscardedMomentTests {
         let answer = try HTTPCaller.call(manager.http, "GET", "/results")
         #expect(answer.headers["manager-warning"]?.contains("final_results.csv") == true, "\(answer.headers)")
         #expect(manager.stop() == 0)
+
+        // They are told from a later state where the one that history begins with is damaged.
+        let baseline = data + "/journal/baseline-\(last).json.gz"
+        var bytes = try readWholeFile(baseline, on: LocalFileSystem())
+        bytes[bytes.count / 2] ^= 1
+        try Data(bytes).write(to: URL(fileURLWithPath: baseline))
+        let run = try verb("results", "--csv")
+        #expect(run.status == 0 && run.output.contains("0.4375"), "\(run.errors)")
+        #expect(run.errors.contains("history up to seq \(last) was discarded (seq \(last)): 1 task"), "\(run.errors)")
+        #expect(try verb("why", "t1").status == 2)
+        #expect(try verb("why", "t99").status == 0)
     }
 }

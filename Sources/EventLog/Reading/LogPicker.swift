@@ -23,6 +23,8 @@ public struct LogPicker: Sendable {
             guard let at = names.lastIndex(where: { $0.first <= positions[before] }) else { return nil }
             let end = at + 1 < names.count ? names[at + 1].first : LogPosition(.max)
             let group = positions[before...].prefix { $0 < end }
+            // No event stands at the greatest of all numbers.
+            guard !group.isEmpty else { return nil }
             if let file = try directory.open(names[at]) {
                 defer { file.close() }
                 let isWhole = try pick(Array(group), names[at], file) { line throws(JournalError) in

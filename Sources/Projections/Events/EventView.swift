@@ -214,26 +214,40 @@ public struct EventView {
         return isNegative ? -number : number
     }
 
+    /// Whether a line's body begins with a type that this program knows. False says nothing: the type may stand elsewhere, or
+    /// be a note's.
+    public static func beginsWithKnownType(_ body: Bytes) -> Bool {
+        guard let base = body.baseAddress, body.count > 20, matches(base, "\"type\":\"") else { return false }
+        let word = base + 8
+        guard let end = (0..<12).first(where: { word[$0] == 34 }) else { return false }
+        return kind(word, end) != nil
+    }
+
+    /// The kind that a type's word names; nil for one that this program does not know, and for notes.
+    @inline(__always)
+    private static func kind(_ p: UnsafePointer<UInt8>, _ count: Int) -> Kind? {
+        switch count {
+        case 4: matches(p, "held") ? .held : nil
+        case 5: matches(p, "added") ? .added : nil
+        case 6: matches(p, "failed") ? .failed : matches(p, "result") ? .result : nil
+        case 7: matches(p, "started") ? .started : nil
+        case 8:
+            matches(p, "assigned")
+                ? .assigned
+                : matches(p, "requeued")
+                    ? .requeued
+                    : matches(p, "released")
+                        ? .released
+                        : matches(p, "extended") ? .extended : matches(p, "csv_read") ? .csvRead : nil
+        case 9: matches(p, "completed") ? .completed : matches(p, "cancelled") ? .cancelled : nil
+        case 11: matches(p, "prioritised") ? .prioritised : nil
+        default: nil
+        }
+    }
+
     private mutating func settleKind() throws(EventError) {
         guard let p = type.baseAddress else { throw EventError(problem: "an event without a type") }
-        let known: Kind? =
-            switch type.count {
-            case 4: Self.matches(p, "held") ? .held : nil
-            case 5: Self.matches(p, "added") ? .added : nil
-            case 6: Self.matches(p, "failed") ? .failed : Self.matches(p, "result") ? .result : nil
-            case 7: Self.matches(p, "started") ? .started : nil
-            case 8:
-                Self.matches(p, "assigned")
-                    ? .assigned
-                    : Self.matches(p, "requeued")
-                        ? .requeued
-                        : Self.matches(p, "released")
-                            ? .released
-                            : Self.matches(p, "extended") ? .extended : Self.matches(p, "csv_read") ? .csvRead : nil
-            case 9: Self.matches(p, "completed") ? .completed : Self.matches(p, "cancelled") ? .cancelled : nil
-            case 11: Self.matches(p, "prioritised") ? .prioritised : nil
-            default: nil
-            }
+        let known = Self.kind(p, type.count)
         if let known {
             kind = known
         } else if !isNote {

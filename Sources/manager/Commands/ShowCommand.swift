@@ -84,7 +84,9 @@ struct TaskSheet {
         if task.priority != 0 { line("priority", "\(task.priority)") }
         line("retries", "\(task.retryCount)")
         if let error = task.lastError { line("last error", error.replacing("\n", with: "\n              ")) }
-        if let beginning { line("history", "\(beginning.history.what); of attempts before the state's words are told") }
+        if let beginning {
+            line("history", "\(beginning.history.what); earlier attempts are told as the state there has them")
+        }
         for record in history.attempts { text += "\n" + attempt(record) }
         return text
     }

@@ -17,7 +17,10 @@ struct WhyText {
             "\(task) is \(newest.move.status.word) since \(began(newest.move)) because "
             + "\(cause(newest))\(present)\n"
         for state in states.dropLast().reversed() {
-            let lasted = state.move.seconds.map { " for \(EventPainter.duration($0))" } ?? ""
+            let lasted =
+                state.move.seconds.map {
+                    " for \(EventPainter.duration($0))" + (state.move.beganEarlier ? " or more" : "")
+                } ?? ""
             text += "  \(state.move.status.word) from \(began(state.move))\(lasted) because "
             text += "\(cause(state))\n"
         }

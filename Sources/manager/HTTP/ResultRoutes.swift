@@ -24,7 +24,7 @@ struct ResultRoutes: Sendable {
             &headers,
             try await asked.read("results") { reader, _ throws(JournalError) in
                 guard try reader.data.journal.historyBegins() > LogPosition(1) else { return nil }
-                return DiscardedResults.words(try DiscardNote.history(reader.data))
+                return DiscardedResults.words(try DiscardNote.told(reader.data))
             })
         return StreamedAnswer.response(to: request, headers: headers) { bridge in
             var piece = Array("[".utf8)

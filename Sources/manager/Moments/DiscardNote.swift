@@ -21,7 +21,15 @@ enum DiscardNote {
         try read(data).history
     }
 
-    /// The same with the state that stands in for it; nil where nothing was discarded.
+    /// The same, where what is asked for does not need the baseline: without the time where that is damaged.
+    static func told(_ data: DataDirectory) throws(JournalError) -> DiscardedHistory {
+        do throws(JournalError) { return try history(data) } catch {
+            guard case .damage = error else { throw error }
+            return DiscardedHistory(position: try lastDiscarded(data, try data.journal.historyBegins()))
+        }
+    }
+
+    /// The same as `history` with the state that stands in for it; nil where nothing was discarded.
     static func beginning(
         _ data: DataDirectory
     ) throws(JournalError) -> (history: DiscardedHistory, state: ManagerState)? {

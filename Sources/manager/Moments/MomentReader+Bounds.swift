@@ -40,8 +40,8 @@ extension MomentReader {
     /// What time it is at a moment: that of its last event where it is a seq, also inside a gap.
     func clock(of moment: Moment) throws(JournalError) -> LogTime {
         guard case .position(let position) = moment else { return moment.clock(nil) }
-        if let time = try LogPicker(data.journal).events(at: [position], { $0.time })?.first { return time }
         if try isBeyondEnd(moment) { return LogTime.now() }
+        if let time = try LogPicker(data.journal).events(at: [position], { $0.time })?.first { return time }
         return moment.clock(try state(at: moment).state.time)
     }
 }

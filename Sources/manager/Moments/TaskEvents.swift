@@ -51,7 +51,7 @@ struct TaskEvents: Sendable {
                 line throws(JournalError) in
                 guard line.position <= gap.upperBound else { return false }
                 scanned += 1
-                if try isOf(id, line) { found.append((line.position, Array(line.bytes))) }
+                if mayMatter(id, line), try isOf(id, line) { found.append((line.position, Array(line.bytes))) }
                 return true
             }
         }
@@ -78,6 +78,11 @@ struct TaskEvents: Sendable {
                 last = line.time
             }
         }
+    }
+
+    /// Whether an event may be the task's (its id stands there as it is, or escaped), or one that this program does not know.
+    private static func mayMatter(_ id: [UInt8], _ line: LogLine) -> Bool {
+        contains(line.bytes, id) || line.bytes.contains(92) || !EventView.beginsWithKnownType(line.body)
     }
 
     /// Throws for an event that this program does not know: it may have done something to any task.

@@ -11,7 +11,7 @@ struct DiscardedResults {
     /// Knows the tasks with results of a state; nil where no history was discarded.
     init?(_ data: DataDirectory, _ state: ManagerState, phase: String?) throws(JournalError) {
         guard try data.journal.historyBegins() > LogPosition(1) else { return nil }
-        history = try DiscardNote.history(data)
+        history = try DiscardNote.told(data)
         var filter = TaskFilter()
         filter.statuses = [.complete]
         filter.phase = phase
