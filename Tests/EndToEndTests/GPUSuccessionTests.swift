@@ -56,6 +56,12 @@ import Testing
         return (try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])?["pid"] as? Int
     }
 
+    private func expectDone(_ worker: StartedProgram) throws {
+        let status = worker.wait()
+        let said = try worker.output()
+        #expect(status == 0, "\(said)")
+    }
+
     /// A worker that was killed while it ran `a`; the keeper's process.
     private func killed() throws -> Int {
         try add("a")
@@ -85,7 +91,7 @@ import Testing
         #expect(try status("a") == "complete")
         #expect(try text(lock) == "\(second.pid)")
         try go("b")
-        #expect(second.wait() == 0, "\(try second.output())")
+        try expectDone(second)
         #expect(try status("b") == "complete")
         #expect(try LocalFileSystem().list(own + "/.gpu_locks").isEmpty)
         #expect(manager.stop() == 0)
@@ -100,9 +106,9 @@ import Testing
         try add("b")
         try go("b")
         let other = try worker("other", "--exit-when-idle", "200ms")
-        #expect(other.wait() == 0, "\(try other.output())")
+        try expectDone(other)
         let second = try worker("w", "--exit-when-idle", "200ms")
-        #expect(second.wait() == 0, "\(try second.output())")
+        try expectDone(second)
         #expect(try status("a") == "complete")
         #expect(try status("b") == "complete")
         #expect(manager.stop() == 0)
@@ -116,7 +122,7 @@ import Testing
         #expect(try eventuallyBlocking { try text(lock) == "\(keeper)" })
         let third = try worker("w", "--orphans", "kill", "--exit-when-idle", "1s")
         try go("a")
-        #expect(third.wait() == 0, "\(try third.output())")
+        try expectDone(third)
         #expect(try status("a") == "complete")
         #expect(try LocalFileSystem().list(own + "/.gpu_locks").isEmpty)
         #expect(manager.stop() == 0)
