@@ -69,6 +69,38 @@ import Testing
         #expect(try disk.list(locks).isEmpty)
     }
 
+    @Test func `the lock of a worker that has died is left to its program's keeper for some looks`() throws {
+        let dead = try ended()
+        func leave() throws {
+            try write("\(dead.pid)", to: "gpu_0.lock")
+            try write(String(decoding: dead.json, as: UTF8.self), to: "gpu_0.owner")
+        }
+        try leave()
+        let program = try sleeper()
+        defer { program.end(by: SIGKILL) }
+        var other = try GPULockOwner.ofThisProcess(processes)
+        other.pid = program.pid
+        other.startTicks = processes.entry(program.pid)?.startTicks ?? 0
+        let keeper = try folder()
+        let inherited = Mutex<GPULock?>(nil)
+        var late = try folder(as: other)
+        late.looksForHeirs = 5
+        late.pause = {
+            inherited.withLock { lock in
+                do { if lock == nil { lock = try keeper.take(0) } } catch { Issue.record(error) }
+            }
+        }
+        let refused = try #require(throws: GPULockError.self) { _ = try late.take(0) }
+        #expect(refused.description.contains("process \(getpid())"), "\(refused)")
+        try inherited.withLock { $0 }?.release()
+        // Where nobody comes, the lock is taken over after all.
+        try leave()
+        late.pause = {}
+        let lock = try late.take(0)
+        #expect(try text("gpu_0.lock") == "\(program.pid)")
+        try lock.release()
+    }
+
     @Test func `a GPU that is held is refused with pid, host and since when; another one is not`() throws {
         let lock = try folder().take(0)
         let line = try #require(try text("gpu_0.owner"))

@@ -71,7 +71,7 @@ struct GPULockSet: Sendable {
                     gpus,
                     in: GPULockFolder(
                         directory: data.gpuLocks, fileSystem: data.fileSystem, processes: processes,
-                        asker: try GPULockOwner.ofThisProcess(processes)))
+                        asker: try GPULockOwner.ofThisProcess(processes), looksForHeirs: 50))
             }
         }.get()
     }

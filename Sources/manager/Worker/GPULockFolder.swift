@@ -34,6 +34,10 @@ struct GPULockFolder: Sendable {
     /// Waits before another look; by default 10 ms.
     var pause: @Sendable () -> Void = { usleep(10_000) }
 
+    /// For how many looks the lock of a worker that has died is left to the keeper of its program, which notices the death
+    /// and takes the lock over within milliseconds. 0 for keepers.
+    var looksForHeirs = 0
+
     /// How often somebody else's claim, or a lock without content, is looked at again before that is judged.
     static let looks = 100
 
@@ -48,7 +52,9 @@ struct GPULockFolder: Sendable {
         // Each further look found somebody else's doing; when that goes on and on the GPU is in use.
         for look in 0...(2 * Self.looks) {
             let step: Step
-            do throws(FileError) { step = try tryOnce(gpu, mayWait: look < Self.looks) } catch { throw .file(error) }
+            do throws(FileError) {
+                step = try tryOnce(gpu, mayWait: look < Self.looks, mayHaveHeirs: look < looksForHeirs)
+            } catch { throw .file(error) }
             switch step {
             case .taken(let lock): return lock
             case .refused(let refusal): throw refused(gpu, refusal)
@@ -107,12 +113,14 @@ struct GPULockFolder: Sendable {
     }
 
     /// Looks, decides and acts.
-    private func tryOnce(_ gpu: Int, mayWait: Bool) throws(FileError) -> Step {
+    private func tryOnce(_ gpu: Int, mayWait: Bool, mayHaveHeirs: Bool) throws(FileError) -> Step {
         let door = try openGuard(gpu)
         do throws(FileError) {
             let facts = try look(gpu, door, mayWait: mayWait)
             switch GPULockDecision.decide(facts) {
             case .wait: break
+            // Only a manager's worker writes an owner's line, and only such a one has keepers.
+            case .takeOver(.processEnded) where mayHaveHeirs && facts.owner != nil: break
             case .refuse(let refusal):
                 try close(door, gpu)
                 return .refused(refusal)
