@@ -102,7 +102,8 @@ struct ManagerRounds {
             results.close()
             return nil
         }
-        try model.settle(data)
+        // Through a door of its own: a thread of the process may die meanwhile.
+        try model.settle(DataDirectory("/data", on: disk.process()))
         guard StateEncoder.bytes(loaded.state) == StateEncoder.bytes(try model.state()) else {
             results.close()
             throw SimulationFailure("the state of the start is not that of the journal's \(model.lines.count) events")
