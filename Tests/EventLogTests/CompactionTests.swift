@@ -13,11 +13,7 @@ struct CompactionTests {
     init() throws { scratch = try TemporaryDirectory() }
 
     private func writer(_ directory: JournalDirectory, segmentBytes: Int64 = 3000) throws -> LogWriter {
-        let store = LocalJournalStore(directory, segmentBytes: segmentBytes)
-        let opened = try store.open(RecoveryHints())
-        return LogWriter(
-            store, opened: opened, segmentBytes: segmentBytes, onDurable: { _ in },
-            onFailure: { Issue.record("the journal failed: \($0)") })
+        try directory.openWriter(segmentBytes: segmentBytes).writer
     }
 
     private func append(_ commands: Int, to writer: LogWriter) {

@@ -11,12 +11,7 @@ struct JournalTests {
     init() throws { scratch = try TemporaryDirectory() }
 
     private func open(segmentBytes: Int64 = 1 << 20) throws -> (LogWriter, OpenedJournal) {
-        let store = LocalJournalStore(directory, segmentBytes: segmentBytes)
-        let opened = try store.open(RecoveryHints())
-        let writer = LogWriter(
-            store, opened: opened, segmentBytes: segmentBytes, onDurable: { _ in },
-            onFailure: { Issue.record("the journal failed: \($0)") })
-        return (writer, opened)
+        try directory.openWriter(segmentBytes: segmentBytes)
     }
 
     private func positions() throws -> [UInt64] {

@@ -12,25 +12,12 @@ struct RepairTests {
     private init(_ scratch: TemporaryDirectory) { self.scratch = scratch }
 
     private func write(_ commands: Int, segmentBytes: Int64) throws {
-        let store = LocalJournalStore(directory, segmentBytes: segmentBytes)
-        let opened = try store.open(RecoveryHints())
-        let writer = LogWriter(
-            store, opened: opened, segmentBytes: segmentBytes, onDurable: { _ in },
-            onFailure: { Issue.record("the journal failed: \($0)") })
-        for index in 0..<commands {
-            let appended = writer.append(sampleCommand("c\(index)", events: index % 3 + 1), time: LogTime.now())
-            writer.waitUntilDurable(appended.last)
-        }
-        writer.close()
+        try directory.writeSample(commands, segmentBytes: segmentBytes)
     }
 
-    private func bytes(_ name: SegmentName) throws -> [UInt8] {
-        try readWholeFile(directory.path(of: name), on: LocalFileSystem())
-    }
+    private func bytes(_ name: SegmentName) throws -> [UInt8] { try directory.bytes(of: name) }
 
-    private func put(_ bytes: [UInt8], _ name: SegmentName) throws {
-        try writeAll(bytes, to: try LocalFileSystem().open(directory.path(of: name), .replace), at: 0)
-    }
+    private func put(_ bytes: [UInt8], _ name: SegmentName) throws { try directory.put(bytes, as: name) }
 
     private func changeLines(_ name: SegmentName, _ change: (inout [[UInt8]]) -> Void) throws {
         var lines = try bytes(name).split(separator: 10).map { Array($0) }

@@ -65,7 +65,7 @@ extension JournalDirectory {
     }
 
     /// The last position in a file, by reading all of it; nil where it has no event.
-    private func scannedLast(of name: SegmentName) throws(JournalError) -> LogPosition? {
+    func scannedLast(of name: SegmentName) throws(JournalError) -> LogPosition? {
         guard let file = try open(name) else { return nil }
         defer { file.close() }
         let chunks = try SegmentChunks(name, file: file)

@@ -23,7 +23,7 @@ public struct JournalArchive: Sendable {
                 "\(directory.path) holds another journal: name another --archive, or an empty directory. Nothing was "
                     + "discarded")
         }
-        let end = try last(in: newest)
+        let end = try directory.scannedLast(of: newest) ?? newest.first.previous
         guard end.next >= first.first else {
             throw .refused(
                 "\(directory.path) ends at seq \(end), and what would be moved there begins at seq \(first.first): "
@@ -59,15 +59,6 @@ public struct JournalArchive: Sendable {
         while let chunk = try chunks.next() { try walk.take(chunk, headerOnly: false) }
         if let chunk = try SegmentChunks(oldest, file: next).next() { try walk.take(chunk, headerOnly: true) }
         return walk.isNewestNamed
-    }
-
-    private func last(in name: SegmentName) throws(JournalError) -> LogPosition {
-        guard let file = try directory.open(name) else { return .zero }
-        defer { file.close() }
-        var end = name.first.previous
-        let chunks = try SegmentChunks(name, file: file)
-        while let chunk = try chunks.next() { end = lastEvent(in: chunk.bytes) ?? end }
-        return end
     }
 
     private func holds(_ name: String, of journal: JournalDirectory) throws(JournalError) -> Bool {

@@ -15,9 +15,8 @@ struct QuickAnswer {
     private(set) var position: LogPosition
     /// The row that must be written behind that.
     var row: OwedRow?
-    /// Tasks that go back when the answer cannot be written.
-    private(set) var claimed: [ManagerState.ClaimedTask] = []
-    private var worker = ""
+    /// The tasks that it hands out; nil where there are none.
+    private(set) var handedOut: HandedOut?
 
     /// Decides a request. Nil where it is refused, or must wait: nothing has happened then that would have to be answered.
     /// Who calls it sees to it that what it has written is committed.
@@ -39,8 +38,10 @@ struct QuickAnswer {
                 else { return nil }
                 if tasks.isEmpty, wanted.waitSeconds > 0 { return nil }
                 self.position = position
-                (claimed, worker) = (tasks, wanted.request.worker)
-                if !tasks.isEmpty { body = ByteBuffer(bytes: ClaimRoutes.json(tasks)) }
+                if !tasks.isEmpty {
+                    handedOut = HandedOut(tasks, to: wanted.request.worker, processor, actor)
+                    body = ByteBuffer(bytes: ClaimRoutes.json(tasks))
+                }
             case .report(let report):
                 guard let settled = try Self.settle(request, report, processor, actor) else { return nil }
                 (position, row) = (settled.position, settled.row)
@@ -77,10 +78,5 @@ struct QuickAnswer {
         }
         guard decided.answer.ignored == nil else { return nil }
         return (ReportRoutes.json(decided.answer), decided.position, decided.answer.row)
-    }
-
-    /// The client has left, or nothing can be written to it.
-    func giveBack() {
-        if !claimed.isEmpty { processor.giveBack(claimed, worker: worker, actor: actor) }
     }
 }

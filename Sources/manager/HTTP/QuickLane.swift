@@ -115,7 +115,7 @@ final class QuickLane: ChannelDuplexHandler, RemovableChannelHandler, LoopConnec
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        answer?.giveBack()
+        // Tasks that it hands out go back by its end.
         answer = nil
         held.removeAll()
         context.fireChannelInactive()
@@ -146,13 +146,10 @@ final class QuickLane: ChannelDuplexHandler, RemovableChannelHandler, LoopConnec
         self.answer = nil
         context.write(wrapOutboundOut(.head(desk.head(answer))), promise: nil)
         if let body = answer.body { context.write(wrapOutboundOut(.body(body)), promise: nil) }
-        var written: EventLoopPromise<Void>?
-        if answer.claimed.isEmpty {
-            written = nil
-        } else {
+        let written = answer.handedOut.map { handed in
             let promise = context.eventLoop.makePromise(of: Void.self)
-            promise.futureResult.whenFailure { _ in answer.giveBack() }
-            written = promise
+            promise.futureResult.whenSuccess { handed.isOut() }
+            return promise
         }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
         desk.note(answer, guest)

@@ -26,7 +26,7 @@ struct OutboxSimulationTests {
     /// A worker that keeps three outcomes and delivers the first.
     private func work(_ fileSystem: SimulatedFileSystem, from first: UInt32, _ known: inout Known) throws {
         do {
-            let outbox = try Outbox("/work/.outbox", on: fileSystem)
+            let outbox = try Outbox("/worker/.outbox", on: fileSystem)
             for attempt in first..<(first + 3) {
                 let kept = outcome(attempt)
                 try outbox.prepare(outbox.files(of: kept.reference), config: Array("{}".utf8))
@@ -56,7 +56,7 @@ struct OutboxSimulationTests {
                 if call % 2 == 0 { disk.losePower(loss) }
                 try work(disk.process(.init(deathAt: 3 + call % 9, seed: UInt64(call))), from: 4, &known)
                 disk.losePower(loss)
-                let outbox = try Outbox("/work/.outbox", on: disk.process())
+                let outbox = try Outbox("/worker/.outbox", on: disk.process())
                 let recovery = try await outbox.recover()
                 let found = Set(recovery.outcomes.map(\.reference.attempt))
                 let place = "death in call \(call), \(loss)"
