@@ -36,6 +36,9 @@ public final class LocalJournalStore: JournalStore {
     let active = Mutex<Active?>(nil)
     private let reservation: Int64
     private let canReserve = Mutex(true)
+    /// The bytes that are reserved behind the last event, as far as is known without waiting for a write: `active` is held
+    /// while one is synced, and whoever admits new work must not wait for that.
+    private let reservedAhead = Atomic<Int64>(0)
     let pacing: @Sendable () -> Void
     /// Held by whoever replaces sealed files: the archiver or a compaction, never both.
     let rewriting = Mutex(())
@@ -99,6 +102,7 @@ public final class LocalJournalStore: JournalStore {
                 active?.size += Int64(lines.count)
                 active?.last = last
                 active?.unhashed.append(lines)
+                noteReservation(active)
             } catch { failure = named(error, open) }
         }
         if let failure { throw .file(failure) }
@@ -114,7 +118,8 @@ public final class LocalJournalStore: JournalStore {
         guard let old = active.withLock({ $0 }) else { preconditionFailure("seal of a journal that is not open") }
         precondition(old.last.next == next && old.last >= old.header.first, "a segment without events is never sealed")
         let header = SegmentHeader(
-            segment: old.header.segment + 1, first: next, previousSHA256: hexString(old.hash.finalize()))
+            segment: SegmentHeader.number(after: old.header.segment), first: next,
+            previousSHA256: hexString(old.hash.finalize()))
         let successor: Active
         do throws(FileError) { successor = try prepare(header, isNamed: true) } catch {
             guard error.isDiskFull else { throw .file(error) }
@@ -142,6 +147,7 @@ public final class LocalJournalStore: JournalStore {
         active.withLock {
             $0?.file.close()
             $0 = nil
+            noteReservation($0)
         }
     }
 
@@ -155,13 +161,15 @@ public final class LocalJournalStore: JournalStore {
 
     /// See `JournalStore.room`.
     public func room(wanted: Int64) throws(JournalError) -> Int64 {
-        if let ahead = try reservedAhead(wanted: wanted) { return ahead }
+        let known = reservedAhead.load(ordering: .relaxed)
+        if known >= wanted { return known }
+        if let ahead = try extendReservation(to: wanted) { return ahead }
         do { return try fileSystem.freeBytes(directory.path) } catch { throw .file(error) }
     }
 
     /// Bytes that are reserved behind the last event, extended to `wanted` where the disk has them.
     /// Nil: this file system cannot reserve; judge by what is free.
-    private func reservedAhead(wanted: Int64) throws(JournalError) -> Int64? {
+    private func extendReservation(to wanted: Int64) throws(JournalError) -> Int64? {
         guard canReserve.withLock({ $0 }) else { return nil }
         var failure: FileError?
         let ahead = active.withLock { active -> Int64? in
@@ -171,6 +179,7 @@ public final class LocalJournalStore: JournalStore {
                 do throws(FileError) {
                     guard try open.file.reserve(upTo: open.size + wanted + extra) else { return nil }
                     active?.reservedEnd = open.size + wanted + extra
+                    noteReservation(active)
                     return wanted + extra
                 } catch { if !error.isDiskFull { failure = named(error, open) } }
             }
@@ -243,7 +252,16 @@ public final class LocalJournalStore: JournalStore {
         try file.truncate(toBytes: try file.sizeBytes())
     }
 
-    func adopt(_ segment: Active) { active.withLock { $0 = segment } }
+    func adopt(_ segment: Active) {
+        active.withLock {
+            $0 = segment
+            noteReservation($0)
+        }
+    }
+
+    private func noteReservation(_ active: Active?) {
+        reservedAhead.store(active.map { $0.reservedEnd - $0.size } ?? 0, ordering: .relaxed)
+    }
 
     /// Reserves what is usual, or the least where that is too much; returns the end of what is reserved.
     func reserve(_ file: any File, upTo end: Int64) throws(FileError) -> Int64 {
@@ -288,7 +306,9 @@ public final class LocalJournalStore: JournalStore {
             throw .snapshotBeyondEnd(snapshot: beyond.position, path: beyond.path, last: reader.last)
         }
         var opened = try begin(
-            SegmentHeader(segment: number + 1, first: reader.last.next, previousSHA256: hexString(hash.finalize())))
+            SegmentHeader(
+                segment: SegmentHeader.number(after: number), first: reader.last.next,
+                previousSHA256: hexString(hash.finalize())))
         opened.lastTime = lastTime
         return opened
     }

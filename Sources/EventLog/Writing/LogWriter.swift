@@ -14,20 +14,38 @@ public final class LogWriter: Sendable {
         var startsSegment = false
         /// When its first event joined it.
         var began = ContinuousClock.now
+        /// Whether a thread that has other things to do may write it.
+        var isLittle: Bool { !startsSegment && bytes.count <= mostInlineBytes }
     }
 
     private struct State {
         var waiting: [Batch] = []
         var waitingBytes = 0
         var isWriting = false
+        /// Whether what is being written is more than an event loop may wait for.
+        var writesMuch = false
         var isClosed = false
         /// A write or a sync failed: nothing is written any more.
         var hasFailed = false
         var threadSleeps = false
+        /// Threads that wait for a position, and write themselves what is not written when they wake.
+        var waiters = 0
+        /// How long the newest sync took.
+        var lastSync = Duration.zero
         var next: LogPosition
         var segmentBytes: Int64
         var segmentHasEvents: Bool
         var sealsPlanned: UInt64 = 0
+
+        /// Whether all that waits is for one little write.
+        var waitsForLittle: Bool { waiting.count == 1 && waiting[0].isLittle }
+
+        /// The batch that is written now.
+        mutating func take() -> Batch {
+            isWriting = true
+            writesMuch = !waiting[0].isLittle
+            return waiting.removeFirst()
+        }
     }
 
     /// What `append` tells of a command's last event.
@@ -57,6 +75,8 @@ public final class LogWriter: Sendable {
     public static let leastRoomBytes: Int64 = 16 << 20
     /// The most bytes that are written by a thread which has other things to do.
     static let mostInlineBytes = 256 << 10
+    /// The longest sync for which an event loop may wait: on a slower disk the writer's own thread writes.
+    static let longestInlineSync = Duration.milliseconds(1)
 
     /// Starts the writer's and the archiver's threads. `onDurable` is called by whichever thread wrote, in order of
     /// position, never twice at once; it must be quick.
@@ -82,9 +102,6 @@ public final class LogWriter: Sendable {
 
     /// True after a write or a sync that failed, which `onFailure` was told of.
     private var failed: Bool { state.withLock { $0.hasFailed } }
-
-    /// True while the writer's own thread sleeps: what is appended with `willCommit` waits for `commit`.
-    public var isIdle: Bool { state.withLock { $0.threadSleeps && !$0.isWriting } }
 
     /// How many segments this writer has sealed.
     public var sealedSegments: UInt64 { sealCount.load(ordering: .acquiring) }
@@ -172,24 +189,36 @@ public final class LogWriter: Sendable {
         return crc
     }
 
+    /// Sees to it that what was appended with `willCommit` is written: for event loops, at the end of a turn.
+    ///
+    /// Where the disk is quick the calling thread writes, and waits for a write under way: two threads then take turns, the
+    /// one decides while the other syncs, and nobody has to be woken. On a slow disk, and where there is much to write or a
+    /// segment to seal, the writer's own thread does it, and this never blocks.
+    public func commitTurn() {
+        let target = state.withLock { state -> LogPosition? in
+            guard state.lastSync <= Self.longestInlineSync, !(state.isWriting && state.writesMuch),
+                state.waiting.isEmpty || state.waitsForLittle
+            else { return nil }
+            return state.next.previous
+        }
+        if let target { waitUntilDurable(target) } else { wakeForWaiting() }
+    }
+
     /// Writes what waits on the calling thread when nobody else is writing and it is little; else wakes the writer.
-    /// For threads that may block for one sync: a wake-up costs more than it.
-    public func commit() {
+    private func commit() {
         let take = state.withLock { state -> Batch? in
-            guard !state.isWriting, let first = state.waiting.first else { return nil }
-            guard state.waiting.count == 1, first.bytes.count <= Self.mostInlineBytes, !first.startsSegment else {
-                return nil
-            }
-            state.isWriting = true
-            return state.waiting.removeFirst()
+            guard !state.isWriting, state.waitsForLittle else { return nil }
+            return state.take()
         }
         if let take { write(take) }
         wakeForWaiting()
     }
 
-    /// Sees to it that the writer's own thread writes what was appended with `willCommit`. Never blocks.
-    public func wakeForWaiting() {
-        let mustWake = state.withLock { $0.threadSleeps && !$0.isWriting && !$0.waiting.isEmpty }
+    /// Sees to it that the writer's own thread writes what waits, unless somebody who waits for it will. Never blocks.
+    private func wakeForWaiting() {
+        let mustWake = state.withLock {
+            $0.threadSleeps && !$0.isWriting && !$0.waiting.isEmpty && ($0.waiters == 0 || !$0.waitsForLittle)
+        }
         if mustWake { wake.notify() }
     }
 
@@ -201,12 +230,20 @@ public final class LogWriter: Sendable {
 
     /// Blocks the calling thread until the position is durable, or the writer has failed.
     public func waitUntilDurable(_ position: LogPosition) {
-        while true {
-            let ticket = finished.ticket()
-            if durable >= position || failed { return }
+        while durable < position {
             commit()
             if durable >= position || failed { return }
-            finished.wait(past: ticket)
+            let ticket = finished.ticket()
+            // Counted before it waits: who ends a write then leaves what waits to it.
+            let isOthers = state.withLock { state -> Bool in
+                guard state.isWriting || !state.waitsForLittle else { return false }
+                state.waiters += 1
+                return true
+            }
+            guard isOthers else { continue }
+            if durable < position, !failed { finished.wait(past: ticket) }
+            state.withLock { $0.waiters -= 1 }
+            if durable >= position || failed { return wakeForWaiting() }
         }
     }
 
@@ -247,6 +284,7 @@ public final class LogWriter: Sendable {
     // MARK: - Threads
 
     private func write(_ batch: Batch) {
+        var sync = Duration.zero
         do throws(JournalError) {
             if batch.startsSegment {
                 let first = durable.next
@@ -258,7 +296,7 @@ public final class LogWriter: Sendable {
             }
             // A segment that was only ended has nothing to write yet.
             if !batch.bytes.isEmpty {
-                let sync = try store.append(batch.bytes, last: batch.last)
+                sync = try store.append(batch.bytes, last: batch.last)
                 note(batch, sync)
             }
         } catch {
@@ -271,12 +309,13 @@ public final class LogWriter: Sendable {
         }
         durablePosition.store(batch.last.rawValue, ordering: .releasing)
         onDurable(batch.last)
-        finished.notify()
         store.settle()
         state.withLock {
             $0.isWriting = false
             $0.waitingBytes -= batch.bytes.count
+            $0.lastSync = sync
         }
+        finished.notify()
     }
 
     /// Once a write, on the thread that wrote: nobody waits for anybody.
@@ -297,9 +336,8 @@ public final class LogWriter: Sendable {
             enum Turn { case write(Batch), sleep, end }
             let turn = state.withLock { state -> Turn in
                 if !state.isWriting, !state.waiting.isEmpty {
-                    state.isWriting = true
                     state.threadSleeps = false
-                    return .write(state.waiting.removeFirst())
+                    return .write(state.take())
                 }
                 if state.isClosed && (state.waiting.isEmpty || state.hasFailed) { return .end }
                 state.threadSleeps = true

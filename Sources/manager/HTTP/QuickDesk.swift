@@ -44,7 +44,7 @@ final class QuickDesk: Sendable {
     func loop(_ eventLoop: any EventLoop, _ processor: CommandProcessor) -> WorkerLoop {
         let key = ObjectIdentifier(eventLoop)
         if let known = loops.withLock({ $0[key] }), known.value.processor === processor { return known.value }
-        let loop = WorkerLoop(eventLoop, processor, blocks: false)
+        let loop = WorkerLoop(eventLoop, processor)
         let box = NIOLoopBound(loop, eventLoop: eventLoop)
         loops.withLock { $0[key] = box }
         return loop

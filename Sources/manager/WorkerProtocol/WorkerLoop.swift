@@ -10,23 +10,18 @@ protocol LoopConnection: AnyObject {
     func writeAnswers(durable: LogPosition) -> LogPosition?
 }
 
-/// Commits what the connections of one event loop appended during a turn, and lets their answers go.
-///
-/// Where its thread may block for one sync it writes itself: waking another thread would cost more than it. Used on its
-/// event loop only.
+/// Commits what the connections of one event loop appended during a turn, and lets their answers go. Used on its event
+/// loop only.
 final class WorkerLoop {
     let eventLoop: any EventLoop
     let processor: CommandProcessor
-    private let blocks: Bool
     private var isScheduled = false
     /// The position at which answers are looked at again; nil where none waits.
     private var awaited: LogPosition?
     /// Connections with answers that are not out yet, in the order of their answers' positions.
     private var dirty: Deque<any LoopConnection> = []
 
-    /// `blocks`: whether the loop's thread may wait for the disk; else the writer's own thread writes.
-    init(_ eventLoop: any EventLoop, _ processor: CommandProcessor, blocks: Bool = true) {
-        self.blocks = blocks
+    init(_ eventLoop: any EventLoop, _ processor: CommandProcessor) {
         self.eventLoop = eventLoop
         self.processor = processor
     }
@@ -45,7 +40,7 @@ final class WorkerLoop {
 
     private func endTurn() {
         isScheduled = false
-        if blocks { processor.writer.commit() } else { processor.writer.wakeForWaiting() }
+        processor.writer.commitTurn()
         drain()
     }
 
