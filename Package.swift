@@ -94,11 +94,14 @@ let package = Package(
         .testTarget(
             name: "EventLogTests", dependencies: ["EventLog", "CScan", "CZlib", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "ProjectionsTests", dependencies: ["Projections", "TestSupport"], swiftSettings: strict),
+            name: "ProjectionsTests",
+            dependencies: ["Projections", "TestSupport", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: strict),
         .testTarget(
             name: "ManagerTests",
             dependencies: [
                 "manager", "TestSupport",
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -125,4 +128,43 @@ if Context.environment["MANAGER_BENCHMARKS"] != nil {
         .executableTarget(
             name: "http-yardstick", dependencies: [.product(name: "Hummingbird", package: "hummingbird")],
             path: "Benchmarks/http_yardstick", swiftSettings: strict))
+}
+
+// `make fuzz` sets it to libFuzzer's archive: the manager as a library, for one program that drives its readers.
+if let fuzzer = Context.environment["MANAGER_FUZZER"] {
+    let instrumented: [SwiftSetting] = [
+        .unsafeFlags(["-sanitize=fuzzer", "-Xfrontend", "-entry-point-function-name", "-Xfrontend", "manager_main"])
+    ]
+    package.products = [.executable(name: "fuzz", targets: ["fuzz"])]
+    package.targets = package.targets.compactMap { target in
+        switch target.type {
+        case .test: return nil
+        case .executable:
+            return target.name != "manager"
+                ? nil
+                : .target(
+                    name: target.name, dependencies: target.dependencies, resources: target.resources,
+                    swiftSettings: strict + instrumented)
+        default:
+            if target.name == "KillAtCall" { return nil }
+            if target.name == "CScan" {
+                target.cSettings = [.unsafeFlags(["-O2", "-fsanitize=fuzzer-no-link"])]
+            } else if target.type != .system {
+                target.swiftSettings = strict + instrumented
+            }
+            return target
+        }
+    }
+    package.targets += [
+        .systemLibrary(name: "CFuzzer", path: "Tests/Fuzzer/CFuzzer"),
+        .executableTarget(
+            name: "fuzz",
+            dependencies: [
+                "CFuzzer", "manager", "EventLog", "Projections", "TestSupport",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests", exclude: ["Fuzzer/CFuzzer"], sources: ["Fuzzer", "ManagerTests/Fuzzing"],
+            swiftSettings: strict, linkerSettings: [.unsafeFlags([fuzzer]), .linkedLibrary("stdc++")]),
+    ]
 }

@@ -107,6 +107,23 @@ final class LineClient {
         _ = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
     }
 
+    /// Sends a text again and again without reading, until for some seconds nothing more is taken; how many bytes were.
+    func sendOnAndOn(_ text: String, mostBytes: Int) -> Int {
+        let bytes = Array(text.utf8)
+        var sent = 0
+        while sent < mostBytes {
+            let rest = bytes[(sent % bytes.count)...]
+            let count = rest.withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+            }
+            if count > 0 { sent += count }
+            guard count < 0 else { continue }
+            var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            if poll(&room, 1, 3000) == 0 { break }
+        }
+        return sent
+    }
+
     /// The next line, or all up to the end of the connection; nil when nothing comes any more.
     func line() -> String? {
         while true {

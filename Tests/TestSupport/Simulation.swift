@@ -17,7 +17,7 @@ public struct SimulationFailure: Error, CustomStringConvertible {
 /// `SIMULATE_SEED`: this one round alone, with each call that changes the disk. `SIMULATE_FROM`: the first seed, else 1.
 public enum Simulation {
     /// The rounds of all simulations in an ordinary run of the tests.
-    public static let usualRounds = 2000
+    public static let usualRounds = 5000
 
     /// True where each call is printed: a single round is replayed.
     static let tellsCalls = ProcessInfo.processInfo.environment["SIMULATE_SEED"] != nil

@@ -51,3 +51,7 @@ void clinux_keep_freed_memory(void) {
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }
+
+const uint8_t *clinux_find_last(const uint8_t *bytes, size_t count, uint8_t value) {
+    return count == 0 ? NULL : memrchr(bytes, value, count);
+}

@@ -30,9 +30,9 @@ public struct LogTime: Sendable, Hashable, Comparable, CustomStringConvertible {
     }
 
     /// 0000-01-01T00:00:00.000000Z.
-    static let first = LogTime(microseconds: CivilDate(year: 0, month: 1, day: 1).daysSince1970 * perDay)
+    public static let first = LogTime(microseconds: CivilDate(year: 0, month: 1, day: 1).daysSince1970 * perDay)
     /// 9999-12-31T23:59:59.999999Z.
-    static let last = LogTime(microseconds: CivilDate(year: 10_000, month: 1, day: 1).daysSince1970 * perDay - 1)
+    public static let last = LogTime(microseconds: CivilDate(year: 10_000, month: 1, day: 1).daysSince1970 * perDay - 1)
 
     /// Seconds from an earlier moment to this one.
     public func seconds(since earlier: LogTime) -> Double {
@@ -99,6 +99,8 @@ public struct LogTime: Sendable, Hashable, Comparable, CustomStringConvertible {
         else { return nil }
         let days = CivilDate(year: year, month: month, day: day).daysSince1970
         self.microseconds = days &* Self.perDay &+ ((hour &* 60 &+ minute) &* 60 &+ second) &* 1_000_000 &+ micros
+        // A leap second at the end of the last year that can be written.
+        if microseconds > 253_402_300_799_999_999 { return nil }
     }
 
     private static let perDay: Int64 = 86_400_000_000

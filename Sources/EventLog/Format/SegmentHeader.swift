@@ -22,6 +22,9 @@ public struct SegmentHeader: Sendable, Equatable {
         self.previousSHA256 = previousSHA256
     }
 
+    /// The number behind another one; the greatest stays what it is, so that a number made up in a file ends no reader.
+    static func number(after number: UInt64) -> UInt64 { number == .max ? .max : number + 1 }
+
     /// The line with its newline.
     public func encoded() -> [UInt8] {
         var bytes = Array("{\"segment\":".utf8)

@@ -1,5 +1,4 @@
 import CScan
-import Glibc
 
 /// Checks lines as they come (checksum, position, header, time) and lets events through command by command.
 struct LineChecker {
@@ -21,6 +20,7 @@ struct LineChecker {
     private var entries: [CheckedLines.Entry] = []
     private var spans: [cscan_span] = []
     private let scansMembers: Bool
+    private let mostBytesOfCommand: Int
     private var gaps: [GapLine] = []
     private var unfinished = 0
     private var pendingOffset: Int64 = 0
@@ -30,8 +30,10 @@ struct LineChecker {
     private var carriesSynced: Bool?
     private var tornBytes: Int64 = 0
 
-    init(from: LogPosition, scanningMembers: Bool = false) {
+    /// `mostBytesOfCommand`: what goes on beyond it without an end is kept no further; no command is longer.
+    init(from: LogPosition, scanningMembers: Bool = false, mostBytesOfCommand: Int = 64 << 20) {
         self.from = from
+        self.mostBytesOfCommand = mostBytesOfCommand
         scansMembers = scanningMembers
         self.last = from.previous
     }
@@ -42,10 +44,12 @@ struct LineChecker {
         var bytes = chunk.bytes
         do throws(JournalError) {
             if chunk.file != file { try enter(chunk.file) }
-            if chunk.isTail {
-                try keepTorn(chunk)
-                return CheckedLines(bytes: [], last: last)
-            }
+            if chunk.isTail { try keepTorn(chunk) }
+            if pending.count > mostBytesOfCommand { throw endless() }
+        } catch { failure = error }
+        // What waits goes on waiting: it is no part of these bytes.
+        if chunk.isTail || failure != nil { return CheckedLines(bytes: [], last: last, failure: failure) }
+        do throws(JournalError) {
             // The lines that wait come first, so that a command's events stand in one run of bytes.
             let carried = pending.count
             if carried > 0 {
@@ -81,8 +85,7 @@ struct LineChecker {
             guard let base = buffer.baseAddress else { return }
             do throws(JournalError) {
                 var at = carried
-                while at < buffer.count, let newline = memchr(base + at, 10, buffer.count - at) {
-                    let end = UnsafePointer(newline.assumingMemoryBound(to: UInt8.self)) - base
+                while let end = lineEnd(in: buffer, from: at) {
                     let line = UnsafeBufferPointer(start: base + at, count: end - at)
                     if let tornAt {
                         try judge(line, behind: tornAt)
@@ -236,6 +239,13 @@ struct LineChecker {
         guard let line = LogLine(bytes) else { return }
         if let synced = line.synced, synced >= torn.position { throw .damage(torn) }
         if carriesSynced == false { throw .damage(torn) }
+    }
+
+    private func endless() -> JournalError {
+        .damage(
+            JournalDamage(
+                kind: .bitRot, file: pendingFile?.text ?? "", byte: pendingOffset < 0 ? nil : pendingOffset,
+                position: last.next, detail: "a command of more than \(mostBytesOfCommand) bytes has no end"))
     }
 
     static let noHeader = "the first line is no segment header"

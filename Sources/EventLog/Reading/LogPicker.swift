@@ -1,5 +1,3 @@
-import Glibc
-
 /// Reads single events by their positions: enters the members that hold them, and looks at no other line.
 ///
 /// For readers that know from an index where their events stand. Where the files do not hold them as expected, `events`
@@ -73,8 +71,7 @@ public struct LogPicker: Sendable {
             guard let base = buffer.baseAddress else { return }
             var at = 0
             do throws(JournalError) {
-                while next < wanted.count, at < buffer.count, let newline = memchr(base + at, 10, buffer.count - at) {
-                    let end = UnsafePointer(newline.assumingMemoryBound(to: UInt8.self)) - base
+                while next < wanted.count, let end = lineEnd(in: buffer, from: at) {
                     let line = UnsafeBufferPointer(start: base + at, count: end - at)
                     at = end + 1
                     guard let position = Self.position(line), position >= wanted[next] else { continue }

@@ -109,7 +109,7 @@ struct MemberMap {
         let size: Int64
         do { size = try file.sizeBytes() } catch { throw .file(error) }
         while at < size {
-            guard let entry = try Self.entry(of: file, at: at) else { return nil }
+            guard let entry = try Self.entry(of: file, at: at), Int64(entry.bytes) <= size - at else { return nil }
             places.append(Place(offset: at, entry: entry))
             at += Int64(entry.bytes)
         }

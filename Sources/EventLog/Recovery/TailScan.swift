@@ -59,7 +59,7 @@ struct TailScan {
         var line = 1
         while at < bytes.count {
             line += 1
-            let newline = bytes[at...].firstIndex(of: 10)
+            let newline = lineEnd(in: bytes, from: at)
             let end = newline ?? bytes.count
             let raw = UnsafeBufferPointer(rebasing: bytes[at..<end])
             if firstBad == .none {

@@ -172,7 +172,7 @@ public struct JournalRepair {
             lines.withUnsafeBufferPointer { buffer in
                 var at = 0
                 while at < buffer.count {
-                    let end = buffer[at...].firstIndex(of: 10) ?? buffer.count
+                    let end = lineEnd(in: buffer, from: at) ?? buffer.count
                     survey.look(at: UnsafeBufferPointer(rebasing: buffer[at..<end]))
                     at = end + 1
                 }
@@ -213,7 +213,7 @@ public struct JournalRepair {
         // made for them, it would take this one's name and number.
         if mender.hasBad || mender.expected <= name.first { return next.first.previous }
         // The file ends at a line's end: either whole files are missing behind it, or just its own last lines.
-        return try headerNumber(next) == mender.number + 1 ? next.first.previous : last
+        return try headerNumber(next) == SegmentHeader.number(after: mender.number) ? next.first.previous : last
     }
 
     private func headerNumber(_ name: SegmentName) throws(JournalError) -> UInt64? {

@@ -74,13 +74,18 @@ struct SalvageReader {
                 step = bytes.withUnsafeBufferPointer { inflater.step($0, taken: &taken, into: buffer, made: &made) }
                 filled = made
             }
+            let unseen = carry.count
             carry += piece
-            if let newline = carry.lastIndex(of: 10) {
+            if let newline = lastLineEnd(in: carry, from: unseen) {
                 let lines = Array(carry[...newline])
                 carry.removeFirst(newline + 1)
                 if isFirst, let entry { compare(entry, with: lines) }
                 isFirst = false
                 try body(.lines(lines))
+            }
+            if carry.count > SegmentChunks.mostBytesOfLine {
+                carry = []
+                return .broken("more bytes without a line end than a line can have")
             }
             switch step {
             case .memberEnd:
@@ -138,7 +143,7 @@ enum MemberCheck {
     static func problem(_ entry: GzipMember.Entry, _ lines: [UInt8]) -> String? {
         lines.withUnsafeBufferPointer { buffer -> String? in
             var at = 0
-            while at < buffer.count, let end = buffer[at...].firstIndex(of: 10) {
+            while at < buffer.count, let end = lineEnd(in: buffer, from: at) {
                 let line = UnsafeBufferPointer(rebasing: buffer[at..<end])
                 if let event = LogLine(line) {
                     if event.position != entry.first {

@@ -77,7 +77,7 @@ struct SegmentMender {
                 do throws(JournalError) {
                     var at = 0
                     while at < buffer.count {
-                        let newline = buffer[at...].firstIndex(of: 10)
+                        let newline = lineEnd(in: buffer, from: at)
                         try take(
                             UnsafeBufferPointer(rebasing: buffer[at..<(newline ?? buffer.count)]),
                             isTerminated: newline != nil, sink)
@@ -117,7 +117,8 @@ struct SegmentMender {
         badWords = "the file that held these events is missing"
         isFirstLine = false
         try emit(
-            header: SegmentHeader(segment: number + 1, first: missing.first, previousSHA256: previousHash), sink)
+            header: SegmentHeader(
+                segment: SegmentHeader.number(after: number), first: missing.first, previousSHA256: previousHash), sink)
         try fill(through: end, before: nil, sink)
         return "missing: a gap line takes its place"
     }
@@ -149,7 +150,8 @@ struct SegmentMender {
             }
             // How many segments were lost with the events of a gap cannot be known; elsewhere each follows the one before.
             let follows =
-                number == 0 || header.segment == number + 1 || hasGap && header.segment >= number
+                number == 0 || header.segment == SegmentHeader.number(after: number)
+                || hasGap && header.segment >= number
             if header.first >= expected, header.first <= limit.next, follows, !isFirst || header.first == name.first {
                 if header.first > expected { try fill(through: header.first.previous, before: nil, sink) }
                 try setStrayAside(sink)
@@ -241,7 +243,8 @@ struct SegmentMender {
     private mutating func writeHeader(first: LogPosition? = nil, _ sink: Sink) throws(JournalError) {
         change("its header is written anew")
         // Behind a gap the number was another one where the next header says so: that one then stays as it is.
-        let due = hasGap || number == 0 ? max(number + 1, following.map { $0 - 1 } ?? 0) : number + 1
+        let next = SegmentHeader.number(after: number)
+        let due = hasGap || number == 0 ? max(next, following.map { $0 - min($0, 1) } ?? 0) : next
         try emit(
             header: SegmentHeader(segment: due, first: first ?? name.first, previousSHA256: previousHash), sink)
     }
@@ -317,7 +320,8 @@ struct SegmentMender {
         guard name.isCompressed, (140...240).contains(raw.count), raw.first == 123 || raw.last == 125 else {
             return false
         }
-        let due = SegmentHeader(segment: number + 1, first: expected, previousSHA256: SegmentHeader.noPrevious)
+        let due = SegmentHeader(
+            segment: SegmentHeader.number(after: number), first: expected, previousSHA256: SegmentHeader.noPrevious)
         guard raw.count + 1 == due.encoded().count else { return false }
         let text = String(decoding: raw, as: UTF8.self)
         return ["\"segment\":", "\"first_seq\":", "\"previous_sha256\":"].count { text.contains($0) } >= 2

@@ -15,7 +15,7 @@ enum UnsureTail {
         segment.withUnsafeBufferPointer { buffer in
             var at = 0
             while at < buffer.count {
-                let newline = buffer[at...].firstIndex(of: 10)
+                let newline = lineEnd(in: buffer, from: at)
                 let raw = UnsafeBufferPointer(rebasing: buffer[at..<(newline ?? buffer.count)])
                 if newline == nil {
                     unsure = unsure ?? at

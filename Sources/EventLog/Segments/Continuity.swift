@@ -52,12 +52,13 @@ extension JournalDirectory {
                     kind: .duplicate, file: here.name.text, line: 1, byte: 0, position: last.next,
                     detail: "the file before it ends at seq \(last)"))
         }
-        guard let header = here.header, let first = before.header, header.segment != first.segment + 1,
-            try before.lastNumber(self).map({ header.segment != $0 + 1 }) ?? true
+        guard let header = here.header, let first = before.header,
+            header.segment != SegmentHeader.number(after: first.segment),
+            try before.lastNumber(self).map({ header.segment != SegmentHeader.number(after: $0) }) ?? true
         else { return }
         // Behind events that repair took out numbers may jump.
         let (number, hasGap) = try before.end(self)
-        guard hasGap ? header.segment < number : header.segment != number + 1 else { return }
+        guard hasGap ? header.segment < number : header.segment != SegmentHeader.number(after: number) else { return }
         throw .damage(
             JournalDamage(
                 kind: .brokenChain, file: here.name.text, line: 1, byte: 0, position: header.first,

@@ -14,6 +14,9 @@ struct LineChunk {
 final class SegmentChunks {
     /// The bytes of lines that a chunk has at least, but for the last one.
     static let chunkBytes = 512 << 10
+    /// No line is longer, and no write that a power loss cut: what has so many bytes and no newline is no journal. So a file
+    /// that somebody made up, of zeros packed a thousandfold, takes no more memory than this.
+    static let mostBytesOfLine = 32 << 20
 
     let name: SegmentName
     private let file: any File
@@ -61,6 +64,7 @@ final class SegmentChunks {
     var tail: [UInt8] { carry }
 
     private func nextPlain() throws(JournalError) -> LineChunk? {
+        if let failure { throw failure }
         while true {
             var (bytes, count) = try behindCarried { buffer throws(JournalError) in
                 do throws(FileError) {
@@ -69,7 +73,7 @@ final class SegmentChunks {
             }
             if count == 0 { return nil }
             fileOffset += Int64(count)
-            if let chunk = wholeLines(of: &bytes) { return chunk }
+            if let chunk = try wholeLines(of: &bytes) { return chunk }
         }
     }
 
@@ -93,8 +97,13 @@ final class SegmentChunks {
     }
 
     /// Splits at the last newline and carries what is behind it; nil where there is none yet.
-    private func wholeLines(of bytes: inout [UInt8]) -> LineChunk? {
-        guard let newline = bytes.lastIndex(of: 10) else {
+    private func wholeLines(of bytes: inout [UInt8]) throws(JournalError) -> LineChunk? {
+        guard let newline = lastLineEnd(in: bytes) else {
+            guard bytes.count <= Self.mostBytesOfLine else {
+                let tooLong = damage("\(bytes.count) bytes follow without a line end, more than a line can have")
+                failure = tooLong
+                throw tooLong
+            }
             carry = bytes
             return nil
         }
@@ -125,7 +134,7 @@ final class SegmentChunks {
                 return made
             }
             do throws(JournalError) { try compareBeginnings(with: bytes) } catch { failure = failure ?? error }
-            let chunk = wholeLines(of: &bytes)
+            let chunk = try wholeLines(of: &bytes)
             if let failure {
                 carry = []
                 guard let chunk else { throw failure }

@@ -1,5 +1,3 @@
-import Glibc
-
 /// The beginning and the end of one journal file, as far as they are told without reading it whole.
 struct SegmentEdges {
     /// The file.
@@ -174,8 +172,7 @@ struct SegmentEdges {
         lines.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return }
             var at = 0
-            while at < buffer.count, let newline = memchr(base + at, 10, buffer.count - at) {
-                let end = UnsafePointer(newline.assumingMemoryBound(to: UInt8.self)) - base
+            while let end = lineEnd(in: buffer, from: at) {
                 body(UnsafeBufferPointer(start: base + at, count: end - at))
                 at = end + 1
             }

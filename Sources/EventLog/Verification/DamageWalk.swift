@@ -1,5 +1,3 @@
-import Glibc
-
 /// Walks the lines of a journal and notes every one that is not what was written.
 ///
 /// A broken line in the active segment may be the end of an unfinished write: it is damage only when a later line shows,
@@ -65,8 +63,7 @@ struct DamageWalk {
             guard let base = bytes.baseAddress else { return }
             do throws(JournalError) {
                 var at = 0
-                while at < bytes.count, let newline = memchr(base + at, 10, bytes.count - at) {
-                    let end = UnsafePointer(newline.assumingMemoryBound(to: UInt8.self)) - base
+                while let end = lineEnd(in: bytes, from: at) {
                     let line = UnsafeBufferPointer(start: base + at, count: end - at)
                     try look(
                         at: line, withNewline: UnsafeRawBufferPointer(start: base + at, count: end - at + 1),

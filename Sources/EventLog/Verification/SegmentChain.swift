@@ -59,7 +59,7 @@ struct SegmentChain {
             }
         } else if !isDamaged {
             // Repair cannot know how many segments were lost with the events of a gap.
-            let follows = hasGap ? header.segment >= number : header.segment == number + 1
+            let follows = hasGap ? header.segment >= number : header.segment == SegmentHeader.number(after: number)
             if !follows {
                 problem = .number("segment \(header.segment) follows segment \(number)")
             } else if header.previousSHA256 != before {

@@ -103,6 +103,9 @@ public final class LogWriter: Sendable {
     /// True after a write or a sync that failed, which `onFailure` was told of.
     private var failed: Bool { state.withLock { $0.hasFailed } }
 
+    /// True while the writer's own thread sleeps: what is appended with `willCommit` waits for `commit`.
+    public var isIdle: Bool { state.withLock { $0.threadSleeps && !$0.isWriting } }
+
     /// How many segments this writer has sealed.
     public var sealedSegments: UInt64 { sealCount.load(ordering: .acquiring) }
 
@@ -205,7 +208,7 @@ public final class LogWriter: Sendable {
     }
 
     /// Writes what waits on the calling thread when nobody else is writing and it is little; else wakes the writer.
-    private func commit() {
+    public func commit() {
         let take = state.withLock { state -> Batch? in
             guard !state.isWriting, state.waitsForLittle else { return nil }
             return state.take()

@@ -155,12 +155,12 @@ public struct EventView {
         case cscan_member.word("since"): since = LogTime(jsonString: value)
         case cscan_member.word("note"): isNote = value.first == 116
         case cscan_member.word("file"): file = text(value, isEscaped) ?? file
-        case cscan_member.word("bytes"): fileBytes = Self.integer(value) ?? 0
+        case cscan_member.word("bytes"): fileBytes = max(0, Self.integer(value) ?? 0)
         case cscan_member.word("sha256"): sha256 = text(value, isEscaped) ?? sha256
         case cscan_member.word("version"): version = text(value, isEscaped)
         case cscan_member.word("pid"): pid = Self.integer(value) ?? 0
         case cscan_member.word("rows"): rows = value
-        case cscan_member.word("until"): countsByHashTo = Self.integer(value) ?? 0
+        case cscan_member.word("until"): countsByHashTo = max(0, Self.integer(value) ?? 0)
         default: return
         }
     }

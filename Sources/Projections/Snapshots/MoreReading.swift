@@ -71,7 +71,9 @@ struct MoreReading {
         for pair in losses { state.losses[UInt32(clamping: pair.first)] = pair.second }
         for worker in workers {
             var name = worker.name
-            _ = name.withUTF8 { state.workerNames.intern($0) }
+            guard name.withUTF8({ state.workerNames.intern($0).isNew }) else {
+                throw JSONError("the worker \(name) stands twice", offset: 0)
+            }
             state.workers.append(
                 WorkerRecord(
                     firstEvent: worker.first, lastEvent: worker.last, failuresInRow: worker.failuresInRow,
@@ -92,6 +94,31 @@ struct MoreReading {
             state.templates.append(restored)
             state.templateNumbers[restored] = UInt32(state.templates.count - 1)
         }
+        let (tasks, phases) = (state.tasks.count, state.phaseNames.count)
+        let isWhole = state.workers.allSatisfy { worker in
+            worker.holding.allSatisfy { Int($0) < tasks } && worker.runs.allSatisfy { Int($0.phase) < phases }
+        }
+        guard isWhole, claimMemory.isWithin(tasks) else {
+            throw JSONError("a worker has a task or a phase that is not there", offset: 0)
+        }
+    }
+
+    /// A count of what has happened: no journal has more events. The fold adds to it.
+    private static func count(_ reader: inout JSONReader) throws(JSONError) -> Int64 {
+        try number(&reader, within: 0...(1 << 53), "a count")
+    }
+
+    /// A moment in microseconds since 1970, of a year that can be written.
+    static func time(_ reader: inout JSONReader) throws(JSONError) -> Int64 {
+        try number(&reader, within: LogTime.first.microseconds...LogTime.last.microseconds, "a moment")
+    }
+
+    private static func number(
+        _ reader: inout JSONReader, within bounds: ClosedRange<Int64>, _ what: String
+    ) throws(JSONError) -> Int64 {
+        let value = try reader.integer()
+        guard bounds.contains(value) else { throw JSONError("\(what) is out of range", offset: reader.at) }
+        return value
     }
 
     /// An array of pairs of whole numbers.
@@ -111,11 +138,11 @@ struct MoreReading {
         try reader.object { key, reader throws(JSONError) in
             switch key {
             case "seq": start.position = UInt64(max(0, try reader.integer()))
-            case "time_us": start.time = try reader.integer()
+            case "time_us": start.time = try Self.time(&reader)
             case "version": start.version = try reader.string()
             case "host": start.host = try reader.string()
             case "pid": start.pid = try reader.integer()
-            case "count": start.count = try reader.integer()
+            case "count": start.count = try Self.count(&reader)
             default: try reader.skip()
             }
         }
@@ -128,9 +155,9 @@ struct MoreReading {
         try reader.object { key, reader throws(JSONError) in
             switch key {
             case "file": file = try reader.string()
-            case "bytes": read.bytes = try reader.integer()
+            case "bytes": read.bytes = max(0, try reader.integer())
             case "sha256": read.sha256 = try reader.string()
-            case "until": read.countsByHashTo = try reader.integer()
+            case "until": read.countsByHashTo = max(0, try reader.integer())
             default: try reader.skip()
             }
         }
@@ -155,9 +182,9 @@ struct MoreReading {
         try reader.object { key, reader throws(JSONError) in
             switch key {
             case "worker": worker.name = try reader.string()
-            case "first_us": worker.first = try reader.integer()
-            case "last_us": worker.last = try reader.integer()
-            case "failures_in_row": worker.failuresInRow = try reader.integer()
+            case "first_us": worker.first = try Self.time(&reader)
+            case "last_us": worker.last = try Self.time(&reader)
+            case "failures_in_row": worker.failuresInRow = try Self.count(&reader)
             case "holding":
                 try reader.array { reader throws(JSONError) in
                     worker.holding.append(UInt32(clamping: try reader.integer()))
@@ -175,12 +202,15 @@ struct MoreReading {
         try reader.object { key, reader throws(JSONError) in
             switch key {
             case "phase": phase = UInt32(clamping: try reader.integer())
-            case "completed": run.completed = try reader.integer()
-            case "failed": run.failed = try reader.integer()
-            case "lost": run.lost = try reader.integer()
+            case "completed": run.completed = try Self.count(&reader)
+            case "failed": run.failed = try Self.count(&reader)
+            case "lost": run.lost = try Self.count(&reader)
             case "busy_us": run.busyMicroseconds = try reader.integer()
             case "durations":
                 for pair in try pairs(&reader) {
+                    guard DurationHistogram.buckets.contains(pair.first) else {
+                        throw JSONError("a duration is out of range", offset: reader.at)
+                    }
                     run.durations.counts.append((Int32(clamping: pair.first), Int64(pair.second)))
                 }
             default: try reader.skip()

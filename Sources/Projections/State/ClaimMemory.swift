@@ -45,6 +45,9 @@ struct ClaimMemory: Sendable {
     /// True where nothing is remembered.
     var isEmpty: Bool { claims.isEmpty }
 
+    /// Whether all that is remembered is of the first so many tasks.
+    func isWithin(_ tasks: Int) -> Bool { names.keys.allSatisfy { Int($0) < tasks } }
+
     /// Notes an assignment; those of one claim come one after another. Forgets what is too old by then.
     mutating func note(worker: UInt32, key: some Sequence<UInt8>, _ assignment: Assignment, at time: Int64) {
         forget(at: time)
@@ -135,7 +138,7 @@ struct ClaimMemory: Sendable {
                 switch name {
                 case "worker": worker = UInt32(clamping: try reader.integer())
                 case "key": key = try reader.string()
-                case "time_us": time = try reader.integer()
+                case "time_us": time = try MoreReading.time(&reader)
                 case "tasks":
                     for pair in try MoreReading.pairs(&reader) {
                         assignments.append(Assignment(task: UInt32(clamping: pair.first), attempt: pair.second))

@@ -224,7 +224,7 @@ extension ManagerState {
         workers[Int(worker)].withRuns(ofPhase: phase(of: number)) { runs in
             count(&runs)
             guard let duration else { return }
-            runs.busyMicroseconds += duration
+            runs.busyMicroseconds &+= duration
             runs.durations.add(microseconds: duration)
         }
     }

@@ -72,7 +72,7 @@ extension ManagerState {
             runs.completed += more.completed
             runs.failed += more.failed
             runs.lost += more.lost
-            runs.busyMicroseconds += more.busyMicroseconds
+            runs.busyMicroseconds &+= more.busyMicroseconds
             runs.durations.add(more.durations)
         }
 
@@ -80,10 +80,10 @@ extension ManagerState {
         func figures(knownMicroseconds known: Int64) -> RunFigures {
             var figures = RunFigures()
             (figures.completed, figures.failed, figures.lost) = (runs.completed, runs.failed, runs.lost)
-            let ended = runs.busyMicroseconds + givenUpMicroseconds
+            let ended = runs.busyMicroseconds &+ givenUpMicroseconds
             figures.busySeconds = Double(ended) / 1_000_000
             figures.runSeconds = Double(runs.busyMicroseconds) / 1_000_000
-            if known > 0 { figures.busyShare = min(1, Double(ended + heldMicroseconds) / Double(known)) }
+            if known > 0 { figures.busyShare = min(1, Double(ended &+ heldMicroseconds) / Double(known)) }
             guard runs.durations.total > 0 else { return figures }
             figures.meanSeconds = figures.runSeconds / Double(runs.durations.total)
             let median = runs.durations.quantile(0.5, sumMicroseconds: runs.busyMicroseconds)
@@ -103,14 +103,14 @@ extension ManagerState {
             parts[run.phase, default: Parts()].add(run.statistics)
         }
         for entry in worker.givenUp {
-            all.givenUpMicroseconds += entry.microseconds
-            parts[entry.phase, default: Parts()].givenUpMicroseconds += entry.microseconds
+            all.givenUpMicroseconds &+= entry.microseconds
+            parts[entry.phase, default: Parts()].givenUpMicroseconds &+= entry.microseconds
         }
         for held in worker.holding {
             let duration = max(0, now - tasks[Int(held)].assignedAt)
-            all.heldMicroseconds += duration
+            all.heldMicroseconds &+= duration
             // A phase of which nothing has ended has no figures.
-            parts[phase(of: Int(held))]?.heldMicroseconds += duration
+            parts[phase(of: Int(held))]?.heldMicroseconds &+= duration
         }
         let known = now - worker.firstEvent
         let phases = parts.map { (phaseNames.text(Int($0.key)), $0.value.figures(knownMicroseconds: known)) }

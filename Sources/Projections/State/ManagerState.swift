@@ -105,7 +105,7 @@ public struct ManagerState: Sendable {
     public var newestStart: LogPosition? { start.map { LogPosition($0.position) } }
 
     /// The counter that the next sweep's point gets.
-    public var nextCounter: Int64 { greatestCounter + 1 }
+    public var nextCounter: Int64 { greatestCounter == .max ? .max : greatestCounter + 1 }
 
     /// The number of a task; nil for an id that does not stand.
     public func taskNumber(_ id: String) -> Int? { ids.number(of: id) }

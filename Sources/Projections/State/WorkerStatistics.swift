@@ -11,6 +11,9 @@ struct RunStatistics: Sendable, Equatable {
 
 /// Durations in buckets an eighth of a power of two wide: quantiles within 6 %.
 struct DurationHistogram: Sendable, Equatable {
+    /// The buckets that there are: durations up to 2^63 microseconds.
+    static let buckets = 0..<512
+
     /// Sorted by bucket.
     var counts: [(bucket: Int32, count: Int64)] = []
 
@@ -134,7 +137,7 @@ struct WorkerRecord: Sendable {
         else { return }
         let duration = max(0, attempt.endedAt - attempt.assignedAt)
         if let at = givenUp.firstIndex(where: { $0.phase == phase }) {
-            givenUp[at].microseconds += duration
+            givenUp[at].microseconds &+= duration
         } else {
             givenUp.append((phase, duration))
         }

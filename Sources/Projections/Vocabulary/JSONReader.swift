@@ -174,14 +174,19 @@ public struct JSONReader {
             out.append(125)
         case .array:
             out.append(91)
-            var isFirst = true
-            var copy = out
-            try array { reader throws(JSONError) in
-                if !isFirst { copy.append(44) }
-                isFirst = false
-                try reader.compact(into: &copy)
+            // Not through `array`: what it lends its body cannot be lent `out` too, and a copy a level costs the square.
+            try open(91, "an array")
+            skipSpace()
+            if !take(93) {
+                while true {
+                    try compact(into: &out)
+                    skipSpace()
+                    if take(93) { break }
+                    guard take(44) else { throw JSONError("a comma or ] is missing", offset: at) }
+                    out.append(44)
+                }
             }
-            out = copy
+            leave()
             out.append(93)
         case .string:
             let inside = try rawString()

@@ -74,11 +74,11 @@ struct SweepLoader {
                 }
                 var id = ManagerState.pointID(phase: spec.phase, counter: counter, seed: spec.seed)
                 while state.taskNumber(id) != nil {
-                    counter += 1
+                    counter &+= 1
                     id = ManagerState.pointID(phase: spec.phase, counter: counter, seed: spec.seed)
                 }
                 events.append(.added(id: id, spec: spec, counter: counter))
-                counter += 1
+                counter &+= 1
                 loaded.added += 1
             }
             let gone = known.filter { !seen.contains($0.key) }.map(\.value).sorted()

@@ -7,10 +7,11 @@ import Projections
 
 /// One connection of the workers' port: the old form (one object, one answer) or the fast form (lines, pipelined).
 ///
-/// Requests are decided as they arrive; answers leave in order, each when what it was decided on is durable.
-/// Lives on its event loop.
-final class WorkerConnection: ChannelInboundHandler, LoopConnection {
+/// Requests are decided as they arrive; answers leave in order, each when what it was decided on is durable. While a client
+/// does not take its answers, or has too many requests open, no more is read from it. Lives on its event loop.
+final class WorkerConnection: ChannelDuplexHandler, LoopConnection {
     typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     /// The bounds and times of the protocol.
@@ -21,6 +22,7 @@ final class WorkerConnection: ChannelInboundHandler, LoopConnection {
         static let firstObject = TimeAmount.seconds(30)
         static let drainBytes = 64 << 10
         static let drainTime = TimeAmount.seconds(1)
+        /// Requests whose answers are not out; beyond it, and while the client takes none, nothing more is read.
         static let pipelined = 10_000
     }
 
@@ -62,6 +64,7 @@ final class WorkerConnection: ChannelInboundHandler, LoopConnection {
     private let connections: ConnectionCount
     private var isCounted = false
     private var isBeyondBound = false
+    private var isReadWanted = false
 
     init(
         _ loop: WorkerLoop, door: WorkerDoor, _ connections: ConnectionCount,
@@ -114,6 +117,26 @@ final class WorkerConnection: ChannelInboundHandler, LoopConnection {
             }
         }
         if mode == .fast { readLines() } else { readObject() }
+    }
+
+    /// What a client does not take of its answers would be kept here without a bound.
+    private func isFull(_ context: ChannelHandlerContext) -> Bool {
+        mode == .fast && (slots.count >= Limits.pipelined || !context.channel.isWritable)
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if isFull(context) { isReadWanted = true } else { context.read() }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        readOn(context)
+        context.fireChannelWritabilityChanged()
+    }
+
+    private func readOn(_ context: ChannelHandlerContext) {
+        guard isReadWanted, !isFull(context) else { return }
+        isReadWanted = false
+        context.read()
     }
 
     // MARK: - Old form
@@ -234,7 +257,10 @@ final class WorkerConnection: ChannelInboundHandler, LoopConnection {
         _ id: UInt64, _ bytes: [UInt8], at position: LogPosition, claimed: [ManagerState.ClaimedTask] = [],
         worker: String = "", closes: Bool = false
     ) {
-        guard mode != .closed, let index = slots.firstIndex(where: { $0.id == id }) else {
+        // Their ids follow one another.
+        guard mode != .closed, let first = slots.first?.id, id >= first, case let index = Int(id - first),
+            index < slots.count
+        else {
             if !claimed.isEmpty { processor.giveBack(claimed, worker: worker, actor: door.actor) }
             return
         }
@@ -250,7 +276,12 @@ final class WorkerConnection: ChannelInboundHandler, LoopConnection {
     func writeAnswers(durable: LogPosition) -> LogPosition? {
         guard let context, mode != .closed else { return nil }
         var wrote = false
-        defer { if wrote { context.flush() } }
+        defer {
+            if wrote {
+                context.flush()
+                readOn(context)
+            }
+        }
         while let slot = slots.first, let bytes = slot.answer {
             guard slot.position <= durable else { return slot.position }
             slots.removeFirst()

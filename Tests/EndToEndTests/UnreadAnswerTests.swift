@@ -1,0 +1,40 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// A client that asks on and on and reads no answer.
+@Suite("Answers that nobody reads", .serialized)
+struct UnreadAnswerTests {
+    private let scratch: TemporaryDirectory
+
+    init() throws { scratch = try TemporaryDirectory() }
+
+    @Test("are kept within a bound: no more is read from the client until it takes them, and none is lost")
+    func bounded() throws {
+        let manager = try RunningManager(scratch.path)
+        let client = try LineClient(port: manager.workers)
+        // Its answer is larger than itself: what is wrong with each item.
+        let items = Array(repeating: #"{"task_id":"none","attempt":1}"#, count: 100).joined(separator: ",")
+        let request = #"{"type":"heartbeat","worker_id":"w","items":[\#(items)]}"# + "\n"
+        let most = 64 << 20
+        let sent = client.sendOnAndOn(request, mostBytes: most)
+        #expect(sent < most, "the manager took \(sent) bytes of requests whose answers nobody read")
+        // Others are served meanwhile.
+        #expect(try LineClient(port: manager.workers).ask(#"{"type":"status"}"#) != nil)
+        let whole = sent / request.utf8.count
+        for number in 1...whole {
+            guard let answer = client.line(), answer.hasPrefix(#"{"type":"done""#) else {
+                Issue.record("answer \(number) of \(whole) is missing")
+                break
+            }
+        }
+        // The rest of the request that was cut, and one more: the connection goes on.
+        let rest = request.utf8.dropFirst(sent % request.utf8.count)
+        if sent % request.utf8.count > 0 {
+            client.send(String(decoding: Array(rest), as: UTF8.self))
+            #expect(client.line()?.hasPrefix(#"{"type":"done""#) == true)
+        }
+        #expect(client.ask(#"{"type":"status"}"#)?.hasPrefix(#"{"type":"status""#) == true)
+        #expect(manager.stop() == 0)
+    }
+}
