@@ -130,6 +130,14 @@ if Context.environment["MANAGER_BENCHMARKS"] != nil {
             path: "Benchmarks/http_yardstick", swiftSettings: strict))
 }
 
+// The thread sanitizer does not see the kernel's part of a mutex: `make sanitize` brings one of its own.
+if Context.environment["MANAGER_SANITIZER"] == "thread" {
+    package.targets.append(.target(name: "TracedMutex", path: "Tests/TracedMutex"))
+    for target in package.targets where ["manager", "TestSupport"].contains(target.name) {
+        target.dependencies.append("TracedMutex")
+    }
+}
+
 // `make fuzz` sets it to libFuzzer's archive: the manager as a library, for one program that drives its readers.
 if let fuzzer = Context.environment["MANAGER_FUZZER"] {
     let instrumented: [SwiftSetting] = [

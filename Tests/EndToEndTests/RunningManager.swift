@@ -124,6 +124,9 @@ final class LineClient {
         return sent
     }
 
+    /// Says that nothing more will be sent, and goes on reading.
+    func shutSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
     /// The next line, or all up to the end of the connection; nil when nothing comes any more.
     func line() -> String? {
         while true {

@@ -37,4 +37,25 @@ struct UnreadAnswerTests {
         #expect(client.ask(#"{"type":"status"}"#)?.hasPrefix(#"{"type":"status""#) == true)
         #expect(manager.stop() == 0)
     }
+
+    @Test(
+        "a client that shuts its side gets every answer, and then the end",
+        arguments: [
+            #"{"type":"complete","worker_id":"w","items":[{"task_id":"t","attempt":1,"result":{"acc":1}}]}"#,
+            #"{"type":"claim","worker_id":"w","wait_s":60}"#,
+            #"{"type":"claim","worker_id":"w","wait_s":60}"# + "\n{broken",
+            #"{"type":"status"}"#,
+        ])
+    func halfClosed(requests: String) throws {
+        let manager = try RunningManager(scratch.path)
+        let first = try LineClient(port: manager.workers)
+        _ = first.ask(#"{"type":"add","tasks":[{"task_id":"t","phase":"p","config":{}}]}"#)
+        #expect(first.ask(#"{"type":"claim","worker_id":"w"}"#)?.contains(#""task_id":"t""#) == true)
+        let client = try LineClient(port: manager.workers)
+        client.send(requests + "\n")
+        client.shutSending()
+        for _ in requests.split(separator: "\n") { #expect(client.line() != nil) }
+        #expect(client.line() == nil)
+        #expect(manager.stop() == 0)
+    }
 }

@@ -76,7 +76,8 @@ struct TailScan {
     private mutating func accept(
         _ raw: UnsafeBufferPointer<UInt8>, at: Int, end: Int, line: Int, isTerminated: Bool
     ) {
-        if isTerminated, let gap = GapLine(raw), gap.first == lastGood.next {
+        if isTerminated, let gap = GapLine(raw) {
+            guard gap.first == lastGood.next else { return note(wrong: gap.first, line: line, at: at) }
             lastGood = gap.last
             lastWhole = gap.last
             wholeBytes = end + 1
@@ -89,12 +90,7 @@ struct TailScan {
             badOffset = at
             return
         }
-        guard event.position == lastGood.next else {
-            firstBad = .wrongPosition(event.position)
-            badLine = line
-            badOffset = at
-            return
-        }
+        guard event.position == lastGood.next else { return note(wrong: event.position, line: line, at: at) }
         if event.position == header.first { firstEventCarriesSynced = event.synced != nil }
         lastGood = event.position
         guard !event.hasMore else { return }
@@ -103,6 +99,13 @@ struct TailScan {
         lastCRC = event.crc
         lastBody = Array(event.body)
         wholeBytes = end + 1
+    }
+
+    /// A whole line that says another position than the one that is due: no power loss leaves that.
+    private mutating func note(wrong found: LogPosition, line: Int, at offset: Int) {
+        firstBad = .wrongPosition(found)
+        badLine = line
+        badOffset = offset
     }
 
     /// The facts, with what only the caller can tell.

@@ -268,7 +268,8 @@ final class WorkerConnection: ChannelDuplexHandler, LoopConnection {
         slots[index].position = position
         slots[index].claimed = claimed
         slots[index].worker = worker
-        slots[index].closes = closes || !speaksLines
+        // It may be marked already: the client has shut its side meanwhile.
+        if closes || !speaksLines { slots[index].closes = true }
         loop.enqueue(self)
     }
 
@@ -323,14 +324,14 @@ final class WorkerConnection: ChannelDuplexHandler, LoopConnection {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let event = event as? ChannelEvent, event == .inputClosed {
-            if mode == .draining && slots.isEmpty || mode == .unknown {
-                close()
-            } else if mode == .old {
+            // Who shut only its side still gets what it asked for; a claim that waits assigns nothing.
+            for end in waiting.values { end() }
+            if mode == .old {
                 refuse("the request ended before it was whole")
-            } else if mode == .fast {
-                // Who shut only its side still gets what it asked for; a claim that waits assigns nothing.
-                for end in waiting.values { end() }
-                if slots.isEmpty { close() } else { slots[slots.count - 1].closes = true }
+            } else if slots.isEmpty {
+                close()
+            } else {
+                slots[slots.count - 1].closes = true
             }
             return
         }

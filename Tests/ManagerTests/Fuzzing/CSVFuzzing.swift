@@ -47,7 +47,7 @@ enum CSVFuzzing {
         let outcome = files.append([row], checkingPresence: true)
         guard outcome.owed.isEmpty else { return }
         let written = try readWholeFile(path, on: fileSystem)
-        if written.last != 10 { throw FuzzFinding("the file does not end with a line end") }
+        if written != bytes, written.last != 10 { throw FuzzFinding("the file does not end with a line end") }
         var later = ResultFiles(dataDirectory: "/data", on: fileSystem)
         let again = later.append([row], checkingPresence: true)
         if !again.owed.isEmpty { throw FuzzFinding("the row was written, and then not: \(again.errors)") }
