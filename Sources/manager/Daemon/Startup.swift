@@ -205,7 +205,7 @@ struct Startup {
         if !owed.isEmpty { writeOwed() }
         let state = fold.state
         do throws(JournalError) {
-            try ExtendedRows(journal: data.journal, results: results).write(extended, at: state.position, state)
+            try ExtendedRows(data: data, results: results).write(extended, at: state.position, state)
         } catch { throw StartFailure(error) }
         return (state, fold.finish(at: last))
     }
