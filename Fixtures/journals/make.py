@@ -97,3 +97,30 @@ unknown = Journal("unknown_type")
 unknown.begin()
 unknown.command(1, added("a"), dict(type="teleported", task="a"))
 unknown.end(sealed=False)
+
+# Added later: what an import brings, all at one moment, with assignments of before; then the work goes on.
+brought = Journal("brought")
+brought.begin()
+brought.command(
+    1,
+    dict(type="imported", note=True, source="/elsewhere", kind="directory", tasks=6),
+    added("done"), assigned("done", "gpu0", 1, since="2025-12-01T08:00:00.000000Z"),
+    dict(type="completed", task="done", worker="gpu0", attempt=1, via="worker"),
+    added("retried"), assigned("retried", "gpu0", 1, since="2025-12-01T09:00:00.000000Z"),
+    dict(type="failed", task="retried", worker="gpu0", attempt=1, error=None), dict(type="requeued", task="retried", reason="retry"),
+    assigned("retried", "gpu1", 2, since="2025-12-01T10:00:00.000000Z"),
+    dict(type="completed", task="retried", worker="gpu1", attempt=2, via="worker"),
+    added("returned"), assigned("returned", "gpu1", 1, since="2025-12-02T08:00:00.000000Z"),
+    dict(type="requeued", task="returned", reason="returned"),
+    added("running"), assigned("running", "gpu0", 1, since="2025-12-19T20:00:00.000000Z"),
+    added("failed", max_retries=0), assigned("failed", "gpu1", 1, since="2025-12-03T08:00:00.000000Z"),
+    dict(type="failed", task="failed", worker="gpu1", attempt=1, error="boom"),
+    added("cancelled"), assigned("cancelled", "gpu1", 1, since="2025-12-04T08:00:00.000000Z"), dict(type="cancelled", task="cancelled"),
+)
+brought.end(sealed=True)
+brought.begin()
+brought.command(2, dict(type="started", version="0.1.0", host="h", pid=7))
+brought.command(10, dict(type="completed", task="running", worker="gpu0", attempt=1, via="worker"))
+brought.command(20, assigned("returned", "gpu0", 2))
+brought.command(24, dict(type="completed", task="returned", worker="gpu0", attempt=2, via="worker"))
+brought.end(sealed=False)

@@ -171,7 +171,11 @@ struct DamagedStartTests {
                 .first { $0.hasPrefix(metric + " ") }.map { String($0.dropFirst(metric.count + 1)) }
         }
         #expect(try eventuallyBlocking(within: .seconds(60)) { try metric("manager_journal_checked") == "1" })
-        #expect(try metric("manager_journal_damages").flatMap { Int($0) } ?? 0 > 0)
+        let count = try #require(try metric("manager_journal_damages").flatMap { Int($0) })
+        #expect(count > 0)
+        let status = try HTTPCaller.call(manager.http, "GET", "/status")
+        let told = status["damage"] as? String ?? ""
+        #expect(told.contains("damaged in \(count) place") && told.contains("manager verify"), "\(status.body)")
         #expect(manager.stop() == 0)
     }
 
@@ -184,6 +188,7 @@ struct DamagedStartTests {
             })
         #expect(
             try HTTPCaller.raw(manager.http, "GET", "/metrics").body.contains("\nmanager_journal_damages 0\n"))
+        #expect(try HTTPCaller.call(manager.http, "GET", "/status")["damage"] == nil)
         #expect(manager.stop() == 0)
     }
 

@@ -7,7 +7,7 @@ import Testing
 struct GoldenJournalTests {
     private func folder(_ name: String) -> String { DataFiles.fixtures + "/journals/" + name }
 
-    @Test("each gives the state that it always gave, byte for byte", arguments: ["every_type", "known_gap"])
+    @Test("each gives the state that it always gave, byte for byte", arguments: ["every_type", "known_gap", "brought"])
     func states(_ name: String) throws {
         let expected = try readWholeFile(folder(name) + "/state.json", on: LocalFileSystem())
         let replayed = try VerbRun(["replay", "--data-dir", folder(name)])

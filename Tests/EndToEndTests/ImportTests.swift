@@ -83,6 +83,14 @@ struct ImportTests {
         #expect(
             try VerbRun(["replay", "--data-dir", data]).output == String(contentsOfFile: stateFile, encoding: .utf8))
 
+        // When what it brought ended is not known: no time is made up for it.
+        let workers = try #require(
+            try JSONSerialization.jsonObject(
+                with: Data(try VerbRun(["workers", "--json", "--data-dir", data]).output.utf8)) as? [[String: Any]])
+        #expect(workers.contains { $0["completed"] as? Int ?? 0 > 0 })
+        #expect(workers.allSatisfy { $0["busy_s"] as? Double == 0 && $0["mean_s"] is NSNull && $0["p95_s"] is NSNull })
+        #expect(try VerbRun(["status", "--json", "--data-dir", data]).object()["rate_per_s"] as? Double == 0)
+
         let again = try VerbRun(["import", fixture, "--data-dir", data])
         #expect(again.status == 0, "\(again.errors)")
         #expect(again.output.hasPrefix("Imported 0 tasks; "), "\(again.output)")

@@ -51,6 +51,15 @@ struct KilledVerbTests {
         Trial(name: "reset", words: ["reset", "--yes"]),
         Trial(name: "snapshot", words: ["snapshot"]),
         Trial(name: "cancel", words: ["cancel", "--phase", "q"]),
+        Trial(name: "submit of another directory", words: ["submit", "SCRATCH/extended.yaml"]),
+        Trial(
+            name: "submit of another directory, completions discarded", words: ["submit", "SCRATCH/extended.yaml"],
+            prepare: { template in
+                try #require(
+                    try VerbRun(["compact", "--discard-before", "now", "--data-dir", template]).status == 0)
+                let events = try VerbRun(["tail", "--from", "1", "-n", "1000", "--json", "--data-dir", template]).output
+                try #require(!events.contains(#""type":"completed","task":"t1""#))
+            }),
     ]
 
     /// Rows of another program for tasks that are not complete.
@@ -101,6 +110,13 @@ struct KilledVerbTests {
         }
     }
 
+    /// The rows of the directory by which a trial extends tasks.
+    private func extendedRows() throws -> String {
+        let path = data + "/more/final_results.csv"
+        guard FileManager.default.fileExists(atPath: path) else { return "" }
+        return String(decoding: try readWholeFile(path, on: LocalFileSystem()), as: UTF8.self)
+    }
+
     private func begin() throws {
         for path in [data, target] where FileManager.default.fileExists(atPath: path) {
             try FileManager.default.removeItem(atPath: path)
@@ -126,6 +142,8 @@ struct KilledVerbTests {
         try writeAll(
             Array((lines.joined(separator: "\n") + "\n").utf8),
             to: try LocalFileSystem().open(scratch.path + "/tasks.jsonl", .replace), at: 0)
+        try "defaults: {output_dir: more}\np:\n  combinations:\n    - x: [0, 1, 2]\n"
+            .write(toFile: scratch.path + "/extended.yaml", atomically: true, encoding: .utf8)
         try trial.prepare(template)
         let undo = try VerbRun(["tail", "--type", "completed", "-n", "3", "--json", "--data-dir", template]).output
             .split(separator: "\n").first { $0.contains(#""via":"csv""#) }
@@ -145,6 +163,8 @@ struct KilledVerbTests {
         let calls = try #require(Int(try String(contentsOfFile: count, encoding: .utf8).dropLast()))
         try #require(calls > 5, "\(calls) calls that change files")
         let (after, exported) = (try tasks(data), try tasks(target))
+        let rows = try extendedRows()
+        if trial.name.hasPrefix("submit") { #expect(rows.split(separator: "\n").count == 3, "\(rows)") }
 
         let isEvery = ProcessInfo.processInfo.environment["KILL_AT_EVERY_CALL"] != nil
         print("\(trial.name): \(calls) calls, seed \(Self.seed)")
@@ -165,6 +185,7 @@ struct KilledVerbTests {
             try expectSound(data, told + ", again")
             try expectSound(target, told + ", again")
             #expect(try tasks(data) == after, "\(told)")
+            #expect(try extendedRows() == rows, "\(told)")
             if trial.name == "export" { #expect(try tasks(target) == exported, "\(told)") }
             let left = try DataFiles.all(data).keys.filter { $0.hasSuffix(".tmp") }
             #expect(left.isEmpty, "\(told): \(left)")

@@ -45,6 +45,17 @@ struct TransferVerbTests {
         let first = try VerbRun(["tail", "--from", "1", "-n", "1000", "--json", "--data-dir", target]).output
         #expect(first.hasPrefix("{\"seq\":1,") && first.contains(#""type":"imported","note":true"#))
         #expect(try VerbRun(["verify", "--data-dir", target]).status == 0)
+        // How long they ran there is not known here, and no verb makes it up.
+        let workers = try VerbRun(["workers", "--json", "--data-dir", target]).output
+        #expect(workers.contains("\"completed\":5,") && workers.contains("\"busy_s\":0,"), "\(workers)")
+        #expect(workers.contains("\"mean_s\":null,\"p50_s\":null,\"p95_s\":null"), "\(workers)")
+        let history = try VerbRun(["history", "t1", "--data-dir", target]).output
+        #expect(history.contains("before the import") && history.contains("running 0 ms;"), "\(history)")
+        #expect(history.contains("how long 1 ran that ended before the import is not known"), "\(history)")
+        let why = try VerbRun(["why", "t1", "--data-dir", target]).output
+        #expect(why.contains("attempt 1 on w completed before it was imported"), "\(why)")
+        let show = try VerbRun(["show", "t1", "--data-dir", target]).output
+        #expect(show.contains("before the import at 20") && !show.contains("duration"), "\(show)")
         let again = try RunningManager(target)
         try work(again, 30..<31, completed: 0)
         #expect(again.stop() == 0)

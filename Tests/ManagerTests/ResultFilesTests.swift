@@ -30,6 +30,22 @@ struct ResultFilesTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/results_a") == [top])
     }
 
+    @Test("a second name that a crash left of a new file goes when its rows are found; another file of that name stays")
+    func secondName() throws {
+        var files = ResultSample.files(folder)
+        let rows = [ResultSample.row("t", into: ["results_a"])]
+        _ = files.append(rows)
+        let path = folder.path + "/results_a/" + top
+        try FileManager.default.linkItem(atPath: path, toPath: path + ".tmp")
+        try folder.write("other", to: top + ".tmp")
+        var later = ResultSample.files(folder)
+        let outcome = later.append(rows, checkingPresence: true)
+        #expect(outcome.owed.isEmpty && outcome.errors.isEmpty)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/results_a") == [top])
+        #expect(try folder.read(top + ".tmp") == "other")
+        #expect(try folder.lines("results_a/" + top).count == 2)
+    }
+
     @Test("a row without the data directory's file goes to its directories alone")
     func extended() throws {
         var files = ResultSample.files(folder)

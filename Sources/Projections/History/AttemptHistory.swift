@@ -13,6 +13,9 @@ public struct AttemptRecord: Sendable, Equatable {
     /// `running`, `completed`, `superseded` by an older attempt's completion; else as in the state's `attempts`: `failed`,
     /// `stale`, `worker_lost`, `returned`, `operator`.
     public var outcome = "running"
+    /// True where it had ended before its task was imported: `end` is the moment of the import, and how long it ran is not
+    /// known.
+    public var endedBeforeImport = false
     /// What the operator did that ended it: `cancelled`, `requeued`; nil for any other end.
     public var act: String?
     /// The GPU that it was given.
@@ -29,20 +32,39 @@ public struct AttemptRecord: Sendable, Equatable {
     public var provenance = Event.Provenance()
 
     init(_ attempt: UInt32) { self.attempt = attempt }
+
+    /// An import adds a task with all that it was, at one moment: only assignments have times of their own.
+    mutating func end(at time: LogTime, ofTaskAddedAt addedAt: LogTime?) {
+        end = time
+        endedBeforeImport = time == addedAt && start != nil && start != time
+    }
+
+    /// How long it ran, in seconds, by when it was assigned and when it ended; nil while it runs, and where that is not
+    /// known.
+    public var seconds: Double? {
+        guard !endedBeforeImport, let start, let end else { return nil }
+        return max(0, end.seconds(since: start))
+    }
 }
 
 /// Folds the events of one task into its attempts.
 public struct AttemptHistory: Sendable {
     /// The attempts, in the order in which they came.
     public private(set) var attempts: [AttemptRecord] = []
+    /// When the task was added.
+    private var addedAt: LogTime?
 
     /// No event yet; the attempts of before where earlier events were discarded.
-    public init(from beginning: TaskBeginning? = nil) { attempts = beginning?.attempts ?? [] }
+    public init(from beginning: TaskBeginning? = nil) {
+        attempts = beginning?.attempts ?? []
+        addedAt = beginning?.addedAt
+    }
 
     /// Takes the next event of the task: its line's body. Throws for a body that is no event.
     public mutating func apply(_ body: UnsafeBufferPointer<UInt8>, at time: LogTime) throws(EventError) {
         let event = try EventView(body)
         switch event.kind {
+        case .added: addedAt = addedAt ?? time
         case .assigned:
             var record = AttemptRecord(event.attempt)
             record.worker = event.worker.map(Self.text)
@@ -79,7 +101,7 @@ public struct AttemptHistory: Sendable {
 
     private mutating func endRunning(_ outcome: String, _ act: String? = nil, at time: LogTime) {
         guard let index = attempts.indices.last, attempts[index].end == nil else { return }
-        attempts[index].end = time
+        attempts[index].end(at: time, ofTaskAddedAt: addedAt)
         attempts[index].outcome = outcome
         attempts[index].act = act
     }
@@ -100,7 +122,7 @@ public struct AttemptHistory: Sendable {
             attempts.append(record)
             index = attempts.count - 1
         }
-        attempts[index].end = time
+        attempts[index].end(at: time, ofTaskAddedAt: addedAt)
         change(&attempts[index])
     }
 

@@ -33,7 +33,7 @@ public enum Baseline {
             }
         }
         do throws(SnapshotProblem) {
-            let state = try StateDecoder.state(bytes)
+            let state = try StateDecoder.state(bytes, ofOlderFolds: true)
             return state.position == position ? state : nil
         } catch { return nil }
     }

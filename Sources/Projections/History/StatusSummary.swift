@@ -12,7 +12,7 @@ public struct StatusSummary: Sendable {
     public var phases: [(name: String, counts: StatusCounts)]
     /// Pending tasks that can never be claimed, as phases: `3 tasks wait for a`.
     public var blocked: [String]
-    /// Completions by workers.
+    /// Completions by workers, without those that were imported.
     var completions: Int64
     /// The times of the first and the last event of any worker; nil before the first worker came.
     var workerEvents: ClosedRange<Int64>?
@@ -27,7 +27,9 @@ public struct StatusSummary: Sendable {
         counts = state.counts
         phases = state.phases.map { ($0, state.counts(ofPhase: $0) ?? StatusCounts()) }
         blocked = state.blockedPhases(behind: gates)
-        completions = state.workers.reduce(0) { $0 + $1.runs.reduce(0) { $0 + $1.statistics.completed } }
+        completions = state.workers.reduce(0) {
+            $0 + $1.runs.reduce(0) { $0 + $1.statistics.completed - $1.statistics.brought }
+        }
         if let first = state.workers.map(\.firstEvent).min(), let last = state.workers.map(\.lastEvent).max() {
             workerEvents = min(first, last)...max(first, last)
         }

@@ -44,6 +44,7 @@ public struct TaskBeginning: Sendable {
     }
 
     private static func attempts(_ task: TaskRecord, _ state: ManagerState) -> [AttemptRecord] {
+        let addedAt = moment(task.addedAt)
         func name(_ worker: UInt32) -> String? {
             worker == TaskRecord.none ? nil : state.workerNames.text(Int(worker))
         }
@@ -51,7 +52,7 @@ public struct TaskBeginning: Sendable {
             var record = AttemptRecord(ended.attempt)
             record.worker = name(ended.worker)
             record.start = moment(ended.assignedAt)
-            record.end = LogTime(microseconds: ended.endedAt)
+            record.end(at: LogTime(microseconds: ended.endedAt), ofTaskAddedAt: addedAt)
             record.outcome = ended.outcome.word
             return record
         }
@@ -71,7 +72,7 @@ public struct TaskBeginning: Sendable {
             var record = known.map { records.remove(at: $0) } ?? AttemptRecord(task.attempt)
             record.worker = name(task.completedBy) ?? record.worker
             record.start = record.start ?? moment(task.assignedAt)
-            record.end = moment(task.finishedAt)
+            if let finished = moment(task.finishedAt) { record.end(at: finished, ofTaskAddedAt: addedAt) }
             record.outcome = "completed"
             records.append(record)
         case .cancelled:

@@ -43,6 +43,8 @@ public struct TaskStory: Sendable {
         public var beganEarlier = false
         /// True where the state goes on at the moment that is looked at.
         public var goesOn = false
+        /// True for an assignment that had ended before its task was imported: how long it lasted is not known.
+        public var endedBeforeImport = false
     }
 
     /// Where the time went, in seconds.
@@ -59,6 +61,8 @@ public struct TaskStory: Sendable {
         public var wastedAttempts = 0
         /// Attempts in all.
         public var attempts = 0
+        /// Of these, how many had ended before the task was imported: how long they ran is not known, and in no sum.
+        public var untimedAttempts = 0
     }
 
     /// The events, oldest first.
@@ -121,9 +125,10 @@ public struct TaskStory: Sendable {
     /// Fills in how long each state lasted, and the totals.
     private mutating func settle(_ now: LogTime) {
         for attempt in beginning?.attempts ?? [] {
-            guard let end = attempt.end else { continue }
-            let seconds = attempt.start.map { max(0, end.seconds(since: $0)) } ?? 0
+            guard attempt.end != nil else { continue }
+            let seconds = attempt.seconds ?? 0
             totals.attempts += attempt.attempt > 0 ? 1 : 0
+            totals.untimedAttempts += attempt.endedBeforeImport ? 1 : 0
             totals.running += seconds
             if ["failed", "stale", "worker_lost"].contains(attempt.outcome) {
                 totals.wasted += seconds
@@ -135,8 +140,14 @@ public struct TaskStory: Sendable {
             let next = place + 1 < moves.count ? steps[moves[place + 1]] : nil
             let isFinal = [.complete, .failed, .cancelled].contains(steps[index].status)
             guard next != nil || !isFinal else { continue }
-            let seconds = max(0, (next?.time ?? now).seconds(since: steps[index].since ?? steps[index].time))
-            steps[index].seconds = seconds
+            let end = next?.time ?? now
+            let begin = steps[index].since ?? steps[index].time
+            // An import writes an assignment of before and its end at one moment.
+            let isUntimed =
+                steps[index].type == "assigned" && begin != steps[index].time && next?.time == steps[index].time
+            let seconds = isUntimed ? 0 : max(0, end.seconds(since: begin))
+            steps[index].seconds = isUntimed ? nil : seconds
+            steps[index].endedBeforeImport = isUntimed
             steps[index].goesOn = next == nil
             switch steps[index].status {
             case .pending: totals.waiting += seconds
@@ -144,6 +155,7 @@ public struct TaskStory: Sendable {
             case .assigned:
                 totals.running += seconds
                 totals.attempts += 1
+                totals.untimedAttempts += steps[index].endedBeforeImport ? 1 : 0
                 let reason = next?.reason
                 if next?.type == "failed" || next?.type == "requeued" && (reason == "stale" || reason == "worker_lost")
                 {

@@ -6,7 +6,7 @@ import EventLog
 /// Made from the journal, for speed alone: who reads it compares the checksum of the stretch's last line with the
 /// journal's, and reads the journal itself where none is to be had. The form is described in JournalFormat.md.
 public struct TaskIndex: Sendable {
-    static let magic = Array("MGRTIDX1".utf8)
+    static let magic = Array("MGRTIDX2".utf8)
     static let headerBytes = 64
     /// Every so many tasks, the place of a task's entry is noted.
     static let stride = 256

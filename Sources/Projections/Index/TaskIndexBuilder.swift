@@ -144,7 +144,7 @@ struct KindTable {
         for (index, worker) in state.workers.enumerated() {
             out += Array(index > 0 ? ",[".utf8 : "[".utf8)
             state.workerNames.with(index) { appendJSONString($0, to: &out) }
-            let completed = worker.runs.reduce(0) { $0 + $1.statistics.completed }
+            let completed = worker.runs.reduce(0) { $0 + $1.statistics.completed - $1.statistics.brought }
             out += Array(",\(worker.firstEvent),\(worker.lastEvent),\(completed)]".utf8)
         }
         return out + Array("]}".utf8)

@@ -64,6 +64,7 @@ extension ManagerState {
                     contentsOf:
                         "{\"phase\":\(run.phase),\"completed\":\(r.completed),\"failed\":\(r.failed),\"lost\":\(r.lost),\"busy_us\":\(r.busyMicroseconds)"
                         .utf8)
+                if r.brought > 0 { out.append(contentsOf: ",\"brought\":\(r.brought)".utf8) }
                 appendList("durations", r.durations.counts, &out) {
                     $1.append(contentsOf: "[\($0.bucket),\($0.count)]".utf8)
                 }

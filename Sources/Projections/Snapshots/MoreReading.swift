@@ -203,6 +203,7 @@ struct MoreReading {
             switch key {
             case "phase": phase = UInt32(clamping: try reader.integer())
             case "completed": run.completed = try Self.count(&reader)
+            case "brought": run.brought = try Self.count(&reader)
             case "failed": run.failed = try Self.count(&reader)
             case "lost": run.lost = try Self.count(&reader)
             case "busy_us": run.busyMicroseconds = try reader.integer()

@@ -95,8 +95,11 @@ public enum StateDecoder {
         }
     }
 
-    /// Reads a whole file, its checksum first.
-    public static func state(_ bytes: [UInt8]) throws(SnapshotProblem) -> ManagerState {
+    /// Reads a whole file, its checksum first. `ofOlderFolds`: also one that an earlier version of the fold wrote, for where
+    /// the events are gone, or where its tasks or its place in the journal are all that is asked for: those are the same.
+    public static func state(
+        _ bytes: [UInt8], ofOlderFolds: Bool = false
+    ) throws(SnapshotProblem) -> ManagerState {
         if let problem = checksumProblem(bytes) { throw problem }
         var state = ManagerState()
         var problem: SnapshotProblem?
@@ -104,8 +107,10 @@ public enum StateDecoder {
             let reading = StateReading()
             do throws(JSONError) {
                 try reading.read(buffer)
-                if !StateEncoder.readableVersions.contains(reading.more.version) {
-                    problem = .otherFold(reading.more.version)
+                let version = reading.more.version
+                let isReadable = ofOlderFolds && StateEncoder.readableVersions.contains(version)
+                if version != StateEncoder.foldVersion, !isReadable {
+                    problem = .otherFold(version)
                 } else {
                     state = try reading.build()
                 }

@@ -13,13 +13,14 @@ public struct StateEncoder {
     private var isInner = false
     private var stateHash = ""
 
-    /// The version of `more`: raised when the fold keeps something new.
-    static let foldVersion: Int64 = 4
+    /// The version of `more`: raised when the fold keeps something new, or counts something otherwise (5: durations of
+    /// imported attempts). Raise `TaskIndex.magic` with it: checkpoints hold states.
+    static let foldVersion: Int64 = 5
 
-    /// The versions whose states can be gone on from: what was added since is kept of events alone that the programs of
-    /// that time never wrote (4: `claim_key`), so that the same events give the same state. A new version that keeps more of
-    /// older events needs a way to read the older states: baselines stand for events that are gone.
-    static let readableVersions: ClosedRange<Int64> = 3...4
+    /// The versions that can be read. Older ones than `foldVersion` give another state than the same events do now, so the
+    /// journal takes their place wherever it has the events; where these are gone, as before a baseline, they are gone on
+    /// from as they stand.
+    static let readableVersions: ClosedRange<Int64> = 3...5
 
     /// Tasks that one core writes at a time.
     private static let blockTasks = 512

@@ -166,7 +166,8 @@ final class StateReading {
             while ended != TaskRecord.none {
                 let attempt = state.attempts[Int(ended)]
                 if attempt.worker != TaskRecord.none {
-                    state.workers[Int(attempt.worker)].note(attempt, ofPhase: state.phase(of: number))
+                    state.workers[Int(attempt.worker)].note(
+                        attempt, of: state.tasks[number], phase: state.phase(of: number))
                 }
                 ended = attempt.previous
             }

@@ -118,7 +118,11 @@ extension ManagerState {
     private mutating func complete(_ number: Int, _ event: EventView, _ now: Int64) {
         let worker = event.worker.map { self.worker($0, now) } ?? TaskRecord.none
         if worker != TaskRecord.none {
-            record(number, worker: worker, now, isRunning: isRunning(number, event.attempt)) { $0.completed += 1 }
+            let isBrought = cameEnded(number, now)
+            record(number, worker: worker, now, isRunning: isRunning(number, event.attempt)) { runs in
+                runs.completed += 1
+                if isBrought { runs.brought += 1 }
+            }
             workers[Int(worker)].failuresInRow = 0
         }
         letGo(number)
@@ -137,7 +141,8 @@ extension ManagerState {
         let worker = event.worker.map { self.worker($0, now) } ?? TaskRecord.none
         if worker != TaskRecord.none {
             record(number, worker: worker, now, isRunning: isRunning(number, event.attempt)) { $0.failed += 1 }
-            workers[Int(worker)].failuresInRow += 1
+            // Tasks come one after the other, each with all of its past: what failed in a row is not known of them.
+            if !cameEnded(number, now) { workers[Int(worker)].failuresInRow += 1 }
         }
         endRunning(number, .failed, now)
         forgiveLosses(number)
@@ -216,11 +221,16 @@ extension ManagerState {
     /// The gate of a task: the `after` of its template.
     func gate(_ number: Int) -> UInt32 { templates[Int(tasks[number].template)].after }
 
+    /// Whether an attempt that ends now had ended in another journal: an import adds the task with its past, all at one
+    /// moment, and only the assignment has a time of its own.
+    private func cameEnded(_ number: Int, _ now: Int64) -> Bool {
+        tasks[number].addedAt == now && tasks[number].assignedAt != now
+    }
+
     private mutating func record(
         _ number: Int, worker: UInt32, _ now: Int64, isRunning: Bool, _ count: (inout RunStatistics) -> Void
     ) {
-        let since = tasks[number].assignedAt
-        let duration = isRunning && since != TaskRecord.never ? max(0, now - since) : nil
+        let duration = isRunning ? tasks[number].knownDuration(from: tasks[number].assignedAt, to: now) : nil
         workers[Int(worker)].withRuns(ofPhase: phase(of: number)) { runs in
             count(&runs)
             guard let duration else { return }
@@ -237,7 +247,9 @@ extension ManagerState {
             endedAt: now, outcome: outcome, previous: tasks[number].endedAttempts)
         attempts.append(ended)
         tasks[number].endedAttempts = UInt32(attempts.count - 1)
-        if ended.worker != TaskRecord.none { workers[Int(ended.worker)].note(ended, ofPhase: phase(of: number)) }
+        if ended.worker != TaskRecord.none {
+            workers[Int(ended.worker)].note(ended, of: tasks[number], phase: phase(of: number))
+        }
         letGo(number)
     }
 

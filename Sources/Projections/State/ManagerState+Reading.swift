@@ -116,18 +116,6 @@ extension ManagerState {
 }
 
 extension ManagerState {
-    /// Completions a second, over the time since the first worker came; 0 before the first completion.
-    public func completionRate(now: LogTime) -> Double {
-        let done = workers.reduce(0) { $0 + $1.runs.reduce(0) { $0 + $1.statistics.completed } }
-        guard done > 0, let first = workers.map(\.firstEvent).min(), let last = workers.map(\.lastEvent).max() else {
-            return 0
-        }
-        let end = counts[.assigned] > 0 ? max(now.microseconds, last) : last
-        return end > first ? Double(done) * 1_000_000 / Double(end - first) : 0
-    }
-}
-
-extension ManagerState {
     /// The attempts of all tasks together.
     public var attemptTotal: Int { (0..<tasks.count).reduce(0) { $0 + Int(tasks[$1].attempt) } }
 

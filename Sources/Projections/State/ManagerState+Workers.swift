@@ -10,7 +10,7 @@ extension ManagerState {
         /// Attempts that were lost.
         public var lost: Int64 = 0
         /// Seconds in which it held a task that ended: of attempts that completed, failed, were given back, or were ended by
-        /// an operator. How long a lost one ran is not known.
+        /// an operator. How long a lost one ran is not known, nor how long one that was imported with its task.
         public var busySeconds: Double = 0
         /// The part of it in which it ran attempts that completed or failed.
         public var runSeconds: Double = 0
@@ -107,7 +107,8 @@ extension ManagerState {
             parts[entry.phase, default: Parts()].givenUpMicroseconds &+= entry.microseconds
         }
         for held in worker.holding {
-            let duration = max(0, now - tasks[Int(held)].assignedAt)
+            let task = tasks[Int(held)]
+            let duration = task.knownDuration(from: task.assignedAt, to: now) ?? 0
             all.heldMicroseconds &+= duration
             // A phase of which nothing has ended has no figures.
             parts[phase(of: Int(held))]?.heldMicroseconds &+= duration

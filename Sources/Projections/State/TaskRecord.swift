@@ -31,6 +31,15 @@ struct TaskRecord: Sendable {
     var status = TaskStatus.pending
     var hasResult = false
     var hasError = false
+
+    /// How long an attempt ran, in microseconds; nil where this journal does not know it.
+    ///
+    /// An attempt that was assigned before its task was added was brought by an import: where it ended is another
+    /// journal's, or a row or report of any time later. The same where its assignment is behind its end, as the other
+    /// machine's clock was.
+    func knownDuration(from start: Int64, to end: Int64) -> Int64? {
+        start != Self.never && addedAt <= start && start <= end ? end - start : nil
+    }
 }
 
 /// What tasks of one sweep's phase have in common.

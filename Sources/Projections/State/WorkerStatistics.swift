@@ -3,9 +3,13 @@ import EventLog
 /// How often and how long a worker ran the tasks of a phase. Whole microseconds, so that every machine folds the same.
 struct RunStatistics: Sendable, Equatable {
     var completed: Int64 = 0
+    /// Of these, attempts that had completed before their task was imported.
+    var brought: Int64 = 0
     var failed: Int64 = 0
     var lost: Int64 = 0
+    /// The sum of `durations`.
     var busyMicroseconds: Int64 = 0
+    /// Of attempts that completed or failed, where it is known how long they ran.
     var durations = DurationHistogram()
 }
 
@@ -130,12 +134,11 @@ struct WorkerRecord: Sendable {
 
     /// Adds an attempt that ended without completing its task, where its time counts as busy and stands in no run.
     @inline(__always)
-    mutating func note(_ attempt: EndedAttempt, ofPhase phase: UInt32) {
+    mutating func note(_ attempt: EndedAttempt, of task: TaskRecord, phase: UInt32) {
         // Of a lost attempt nobody knows how long it ran; a failed one is a run.
         guard attempt.outcome == .operator || attempt.outcome == .returned,
-            attempt.assignedAt != TaskRecord.never
+            let duration = task.knownDuration(from: attempt.assignedAt, to: attempt.endedAt)
         else { return }
-        let duration = max(0, attempt.endedAt - attempt.assignedAt)
         if let at = givenUp.firstIndex(where: { $0.phase == phase }) {
             givenUp[at].microseconds &+= duration
         } else {

@@ -28,8 +28,9 @@ enum BeginningText {
             case "cancelled": "was cancelled"
             case let other: other
             }
-        let ran = record.start.flatMap { start in record.end.map { $0.seconds(since: start) } }
-        let after = ran.map { " after \(EventPainter.duration(max(0, $0)))" } ?? ""
+        let after =
+            record.endedBeforeImport
+            ? " before it was imported" : record.seconds.map { " after \(EventPainter.duration($0))" } ?? ""
         let error = record.error.flatMap { $0.split(separator: "\n").last }.map { " (\($0.suffix(200)))" } ?? ""
         return "\(name)\(whose) \(outcome)\(after)\(error)"
     }

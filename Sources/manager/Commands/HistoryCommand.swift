@@ -86,6 +86,7 @@ enum HistoryText {
         if let silence = step.silence { return "\(step.reason ?? "") (\(WhyText.silence(silence)))" }
         if let reason = step.reason { return reason }
         if let result = step.result { return result }
+        if step.endedBeforeImport { return "before the import" }
         if step.type == "prioritised" { return "priority \(step.priority)" }
         return step.phase.map { "phase \($0)" } ?? ""
     }
@@ -101,6 +102,9 @@ enum HistoryText {
         if totals.wastedAttempts > 0 {
             text +=
                 ", of which \(EventPainter.duration(totals.wasted)) wasted in \(totals.wastedAttempts) failed or lost"
+        }
+        if totals.untimedAttempts > 0 {
+            text += "; how long \(totals.untimedAttempts) ran that ended before the import is not known"
         }
         if let beginning = story.beginning { text += "; waiting is counted from seq \(beginning.position) on" }
         return text

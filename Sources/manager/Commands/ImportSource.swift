@@ -28,7 +28,9 @@ enum ImportSource {
         if let specs = try Self.lines(bytes, path) {
             self = .tasks(specs)
         } else if StateDecoder.isOwn(bytes) {
-            do throws(SnapshotProblem) { self = .state(try StateDecoder.state(bytes), kind: "state") } catch {
+            do throws(SnapshotProblem) {
+                self = .state(try StateDecoder.state(bytes, ofOlderFolds: true), kind: "state")
+            } catch {
                 throw VerbFailure("\(path) cannot be imported: \(error)", status: 2)
             }
         } else {

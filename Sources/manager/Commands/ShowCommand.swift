@@ -99,15 +99,12 @@ struct TaskSheet {
         }
         line("worker", record.worker)
         line("start", record.start.map { "\($0)" })
-        line("end", record.end.map { "\($0)" })
+        line("end", record.end.map { record.endedBeforeImport ? "before the import at \($0)" : "\($0)" })
         line(
             "outcome",
             record.outcome + (record.act.map { " (\($0))" } ?? "") + (record.isLate ? " (late)" : "")
                 + (record.via == "csv" ? " (by a row)" : ""))
-        let seconds =
-            record.provenance.durationSeconds
-            ?? record.start.flatMap { start in record.end.map { $0.seconds(since: start) } }
-        line("duration", seconds.map { EventPainter.duration($0) })
+        line("duration", (record.provenance.durationSeconds ?? record.seconds).map { EventPainter.duration($0) })
         line("host", record.provenance.host)
         line("gpu", record.gpu.map { "\($0)" })
         line("program", record.provenance.program)

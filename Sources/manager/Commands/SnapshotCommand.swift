@@ -51,7 +51,9 @@ struct SnapshotCommand: AsyncParsableCommand {
                 "\(data.stateFile) was written by another program: 'manager import' or a start takes it over", status: 1
             )
         }
-        if case .success(let known) = Result(catching: { try StateDecoder.state(bytes) }), known.position > last {
+        if case .success(let known) = Result(catching: { try StateDecoder.state(bytes, ofOlderFolds: true) }),
+            known.position > last
+        {
             throw StartFailure(
                 .snapshotBeyondEnd(snapshot: known.position, path: data.stateFile, last: last))
         }
@@ -80,7 +82,8 @@ enum OwedRowsCheck {
         var from = LogPosition(1)
         if try data.fileSystem.metadata(data.stateFile) != nil,
             case .success(let state) = Result(catching: {
-                try StateDecoder.state(try readWholeFile(data.stateFile, on: data.fileSystem))
+                try StateDecoder.state(
+                    try readWholeFile(data.stateFile, on: data.fileSystem), ofOlderFolds: true)
             })
         {
             from = state.position.next

@@ -9,6 +9,8 @@ struct StateCheck {
         var file: String
         var position: LogPosition
         var verdict: Verdict
+        /// True where an earlier version of the fold wrote it: the journal's events give another state now.
+        var isOfOlderFold = false
 
         enum Verdict {
             case agrees
@@ -43,7 +45,9 @@ struct StateCheck {
                 let finding = try compare(next, state, isExact: isExact, agreed)
                 findings.append(finding)
                 if case .agrees = finding.verdict { agreed = (state, next.file) }
-                if !isExact, next.isBaseline, next.position == state.position, let baseline = try read(next) {
+                // Every fold begins with it, also where the events before it should still stand.
+                let isBeginning = next.isBaseline && next.position == state.position
+                if isBeginning, !isExact || finding.isOfOlderFold, let baseline = try read(next) {
                     (state, isExact) = (baseline, true)
                     agreed = (state, next.file)
                 }
@@ -111,7 +115,9 @@ struct StateCheck {
     }
 
     private func read(_ saved: Saved) throws -> ManagerState? {
-        do { return try StateDecoder.state(try bytes(saved)) } catch is SnapshotProblem { return nil } catch {
+        do { return try StateDecoder.state(try bytes(saved), ofOlderFolds: true) } catch is SnapshotProblem {
+            return nil
+        } catch {
             if case .damage? = error as? JournalError { return nil }
             throw error
         }
@@ -138,7 +144,11 @@ struct StateCheck {
         }
         let theirs: ManagerState
         do throws(SnapshotProblem) { theirs = try StateDecoder.state(bytes) } catch {
-            if case .otherFold = error { return finding(.skipped(error.description)) }
+            if case .otherFold = error {
+                var skipped = finding(.skipped(error.description))
+                skipped.isOfOlderFold = true
+                return skipped
+            }
             return finding(.damaged(error.description))
         }
         guard let hashes = StateDecoder.stateHashes(bytes), hashes.stated == hashes.found else {

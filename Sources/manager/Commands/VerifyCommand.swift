@@ -90,7 +90,7 @@ struct VerifyReport {
         }
         let bytes = try readWholeFile(data.stateFile, on: data.fileSystem)
         let state: ManagerState
-        do throws(SnapshotProblem) { state = try StateDecoder.state(bytes) } catch {
+        do throws(SnapshotProblem) { state = try StateDecoder.state(bytes, ofOlderFolds: true) } catch {
             var report = try verifier.run(anchors: anchors, judging: problem)
             switch error {
             case .noJournalMember, .otherFold: break

@@ -111,6 +111,7 @@ struct WhyText {
                     && $0.attempt == step.attempt && $0.position < step.position
             })
         else { return "" }
+        if start.endedBeforeImport { return " before it was imported" }
         return " after \(EventPainter.duration(step.time.seconds(since: start.since ?? start.time)))"
     }
 

@@ -13,6 +13,13 @@ final class HistoryCheck: Sendable {
         case running
         /// So many places are not what was written; 0: all is well.
         case done(damages: Int)
+
+        /// A sentence of the damage that was found; nil where there is none, and while it reads.
+        var damage: String? {
+            guard case .done(let damages) = self, damages > 0 else { return nil }
+            return "the journal is damaged in \(damages) \(damages == 1 ? "place" : "places"): 'manager verify' lists "
+                + "\(damages == 1 ? "it" : "them"), and 'manager repair' mends what can be, with the manager stopped"
+        }
     }
 
     /// The most damages that are told one by one.

@@ -67,7 +67,7 @@ extension ManagerDaemon {
         }
         var state = try upToDamage(data)
         for kept in try KeptStates(data).all where kept.position > state.position {
-            if let saved = kept.load(data) {
+            if let saved = kept.load(data, ofOlderFolds: true) {
                 state = saved
                 break
             }

@@ -68,7 +68,9 @@ struct RepairRun {
     // MARK: - The state behind a gap
 
     private func savedState() -> ManagerState? {
-        do { return try StateDecoder.state(try readWholeFile(data.stateFile, on: data.fileSystem)) } catch {
+        do {
+            return try StateDecoder.state(try readWholeFile(data.stateFile, on: data.fileSystem), ofOlderFolds: true)
+        } catch {
             return nil  // missing or damaged: a copy or the journal takes its place
         }
     }
@@ -83,7 +85,10 @@ struct RepairRun {
         }
         let newest = saved.flatMap { fits($0) ? StateCopies.Found(state: $0, path: data.stateFile) : nil }
         for candidate in candidates where candidate.position > newest?.state.position ?? .zero {
-            guard candidate.position >= missing, let state = copies.read(candidate) else { continue }
+            // The events before it are gone, so that it counts whichever fold wrote it.
+            guard candidate.position >= missing, let state = copies.read(candidate, ofOlderFolds: true) else {
+                continue
+            }
             if fits(state) { return StateCopies.Found(state: state, path: candidate.path) }
         }
         return newest

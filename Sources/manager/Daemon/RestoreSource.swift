@@ -40,7 +40,7 @@ enum RestoreSource: Sendable {
         guard position <= last.position else { throw beyond(path, position, last.position, data) }
         let name = path.split(separator: "/").last.map(String.init) ?? path
         let state: ManagerState
-        do throws(SnapshotProblem) { state = try StateDecoder.state(bytes) } catch {
+        do throws(SnapshotProblem) { state = try StateDecoder.state(bytes, ofOlderFolds: true) } catch {
             guard case .otherFold = error else { throw VerbFailure("\(path) cannot be restored: \(error)", status: 2) }
             // Of another version of the fold: the journal gives the same state anew.
             return Wanted(state: try MomentReader(data).state(at: .position(position)).state, backup: name)

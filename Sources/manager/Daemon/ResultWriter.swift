@@ -116,6 +116,9 @@ final class ResultWriter: Sendable {
         wake.open()
     }
 
+    /// Reports something of rows that were never owed.
+    func say(_ sentence: String) { report(sentence) }
+
     /// Writes what is queued and ends the thread.
     func close() {
         state.withLock { $0.isClosed = true }

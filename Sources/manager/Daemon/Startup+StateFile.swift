@@ -9,14 +9,25 @@ extension Startup {
         case missing
         /// Damaged: it was moved aside.
         case setAside
-        /// Not to be used, though nothing is wrong: of another version of the fold, or a Python manager's that the
-        /// journal has taken over. The next snapshot replaces it.
+        /// Not to be used, though nothing is wrong: of a fold that cannot be read, or a Python manager's that the journal
+        /// has taken over. The next snapshot replaces it.
         case passedOver
+        /// A good one of an older fold: it knows how far the journal goes and which rows are written; the journal gives the
+        /// state anew, and the next snapshot replaces it.
+        case older(ManagerState)
         /// A good snapshot.
         case good(ManagerState)
 
-        /// The snapshot, where it is good.
+        /// The snapshot, where it can be gone on from.
         var state: ManagerState? { if case .good(let state) = self { state } else { nil } }
+
+        /// The snapshot, whichever fold wrote it.
+        var known: ManagerState? {
+            switch self {
+            case .good(let state), .older(let state): state
+            case .missing, .setAside, .passedOver: nil
+            }
+        }
     }
 
     /// Looks at the file; a Python manager's beside an empty journal is imported.
@@ -40,7 +51,10 @@ extension Startup {
         }
         guard try hasJournal() else { throw .missingJournal(data) }
         switch problem {
-        case .otherFold: return .passedOver
+        case .otherFold:
+            do throws(SnapshotProblem) { return .older(try StateDecoder.state(bytes, ofOlderFolds: true)) } catch {
+                return .passedOver
+            }
         case .checksum, .malformed, .noJournalMember:
             try setAside(problem.description)
             return .setAside

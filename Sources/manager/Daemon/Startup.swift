@@ -62,16 +62,17 @@ struct Startup {
         let copies = StateCopies(data: data, warn: warn)
         let store = LocalJournalStore(data.journal, segmentBytes: segmentBytes, pacing: { pausePacedWriting() })
         let opened: OpenedJournal
-        do throws(JournalError) { opened = try store.open(hints(snapshot.state, copies)) } catch {
+        do throws(JournalError) { opened = try store.open(hints(snapshot.known, copies)) } catch {
             throw StartFailure(error)
         }
-        if let found = snapshot.state, found.position > .zero, try !copies.matches(found) {
+        if let found = snapshot.known, found.position > .zero, try !copies.matches(found) {
             try setAside("its last event is not the one that the journal has at seq \(found.position)")
             snapshot = .setAside
         }
         let base = try base(snapshot, copies, upTo: opened.last)
         try refuseLostBeginning(base)
-        let (state, unsettled) = try replay(from: base ?? ManagerState(), upTo: opened.last, results)
+        let (state, unsettled) = try replay(
+            from: base ?? ManagerState(), upTo: opened.last, knowing: snapshot.known, results)
         if case .missing = snapshot, opened.last > .zero, hadJournal {
             warn(
                 "manager_state.json is missing: rebuilt from the journal (\(state.taskCount) tasks); "
@@ -133,7 +134,15 @@ struct Startup {
         do throws(JournalError) { isDiscarded = try data.journal.historyBegins() > LogPosition(1) } catch {
             throw StartFailure(error)
         }
-        guard let found = try copies.newest(upTo: last, withBackups: isDamaged || isDiscarded) else { return nil }
+        var found = try copies.newest(upTo: last, withBackups: isDamaged || isDiscarded)
+        if found == nil, isDiscarded {
+            // The events before are gone: a state of an older fold is better than none.
+            found = try copies.newest(upTo: last, withBackups: true, ofOlderFolds: true)
+            if case .older(let state) = snapshot, state.position > found?.state.position ?? .zero {
+                found = StateCopies.Found(state: state, path: data.stateFile)
+            }
+        }
+        guard let found else { return nil }
         warn("the state is taken from \(found.path) (seq \(found.state.position)) and the events after it")
         return found.state
     }
@@ -151,15 +160,17 @@ struct Startup {
 
     // MARK: - The events after it
 
+    /// `snapshot`: also where it is not gone on from. No snapshot passes a row that is owed.
     private func replay(
-        from base: ManagerState, upTo last: LogPosition, _ results: ResultWriter
+        from base: ManagerState, upTo last: LogPosition, knowing snapshot: ManagerState?, _ results: ResultWriter
     ) throws(StartFailure) -> (ManagerState, GapFold.Unsettled) {
         var fold = GapFold(base)
         var owed: [(task: String, attempt: UInt32, result: [UInt8], position: LogPosition)] = []
         var owedBytes = 0
         var failure: StartFailure?
         var extended: [ExtendedRows.Wanted] = []
-        results.writeOwed([], outputDirectories: base.outputDirectories)
+        let settled = snapshot?.position ?? .zero
+        results.writeOwed([], outputDirectories: (snapshot ?? base).outputDirectories)
         func writeOwed() {
             let rows = owed.compactMap { results.owe($0.task, $0.attempt, $0.result, $0.position, fold.state) }
             owed.removeAll()
@@ -172,6 +183,7 @@ struct Startup {
                 do throws(EventError) {
                     let event = try EventView(line)
                     fold.apply(event, line)
+                    guard line.position > settled else { return true }
                     if let result = event.result, event.kind == .completed || event.kind == .result {
                         owed.append(
                             (String(decoding: event.task, as: UTF8.self), event.attempt, Array(result), line.position))
@@ -193,7 +205,7 @@ struct Startup {
         if !owed.isEmpty { writeOwed() }
         let state = fold.state
         do throws(JournalError) {
-            try ExtendedRows(journal: data.journal, results: results).write(extended, at: state.position, state)
+            try ExtendedRows(data: data, results: results).write(extended, at: state.position, state)
         } catch { throw StartFailure(error) }
         return (state, fold.finish(at: last))
     }

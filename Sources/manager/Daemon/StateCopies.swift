@@ -33,9 +33,10 @@ struct StateCopies: Sendable {
     func newestNamed() throws(FileError) -> LogPosition? { try candidates(withBackups: true).first?.position }
 
     /// The newest good copy behind `base`, at or before the journal's end, whose last event is the journal's own.
-    /// Baselines always count: they stand where events before them are missing.
+    /// Baselines always count: they stand where events before them are missing. `ofOlderFolds`: backups that an earlier
+    /// version of the fold wrote count too.
     func newest(
-        after base: LogPosition = .zero, upTo last: LogPosition, withBackups: Bool
+        after base: LogPosition = .zero, upTo last: LogPosition, withBackups: Bool, ofOlderFolds: Bool = false
     ) throws(StartFailure) -> Found? {
         do throws(JournalError) {
             let first = try data.journal.segments().first?.first ?? LogPosition(1)
@@ -43,7 +44,9 @@ struct StateCopies: Sendable {
             do throws(FileError) { all = try candidates(withBackups: withBackups) } catch { throw .file(error) }
             for candidate in all where candidate.position <= last && candidate.position.next >= first {
                 guard candidate.position > base else { break }
-                guard let state = read(candidate), state.position > .zero else { continue }
+                guard let state = read(candidate, ofOlderFolds: ofOlderFolds || candidate.isBaseline),
+                    state.position > .zero
+                else { continue }
                 guard try Baseline.isOf(state, data.journal) else {
                     warn("\(candidate.path) is not used: its last event is not the journal's")
                     continue
@@ -90,11 +93,12 @@ struct StateCopies: Sendable {
         }
     }
 
-    func read(_ candidate: Candidate) -> ManagerState? {
+    /// The state of a copy; nil, and warned of, where it cannot be used. `ofOlderFolds`: see `StateDecoder`.
+    func read(_ candidate: Candidate, ofOlderFolds: Bool) -> ManagerState? {
         do {
             var bytes: [UInt8] = []
             try GzipFile.read(candidate.path, on: data.fileSystem) { bytes += $0 }
-            return try StateDecoder.state(bytes)
+            return try StateDecoder.state(bytes, ofOlderFolds: ofOlderFolds)
         } catch {
             warnOf(candidate, error)
             return nil

@@ -66,8 +66,8 @@ struct SweepLoader {
                     if !more.isEmpty {
                         events.append(.extended(task: point.id, outputDirectories: more))
                         loaded.extended += 1
-                        if point.isComplete {
-                            extended.append(ExtendedRows.Wanted(task: point.id, directories: more))
+                        if let wanted = ExtendedRows.Wanted(number, directories: more, state) {
+                            extended.append(wanted)
                         }
                     }
                     continue
@@ -96,7 +96,7 @@ struct SweepLoader {
         defer { processor.results.settle(position) }
         processor.writer.waitUntilDurable(position)
         do throws(JournalError) {
-            try ExtendedRows(journal: data.journal, results: processor.results).write(
+            try ExtendedRows(data: data, results: processor.results).write(
                 extended, at: position, processor.snapshot)
         } catch { throw Rejection(.busy, error.description) }
         return loaded

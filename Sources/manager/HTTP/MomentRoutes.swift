@@ -31,8 +31,11 @@ struct MomentRoutes: Sendable {
             let data = asked.loaded.data
             let disk =
                 isNow ? try await onThread(named: "disk") { Result { try DiskUse(data, last: live.time) } }.get() : nil
+            let damage = isNow ? asked.loaded.historyCheck?.outcome.damage : nil
             return asked.noting(
-                JSONAnswer.json(StatusJSON.bytes(StatusSummary(live), now: now, workerAddress: address, disk: disk)))
+                JSONAnswer.json(
+                    StatusJSON.bytes(
+                        StatusSummary(live), now: now, workerAddress: address, disk: disk, damage: damage)))
         }
         let status = try await asked.read("status") { reader, moment throws(JournalError) in
             try reader.status(at: moment).summary

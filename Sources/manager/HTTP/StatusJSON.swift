@@ -3,10 +3,11 @@ import Projections
 
 /// The JSON of `status`, the same from the verb and over HTTP.
 enum StatusJSON {
-    /// `{"total",…,"progress","seq","time","rate_per_s","eta_s","phases":{…}}`; `disk`: of now alone.
-    static func bytes(_ status: StatusSummary, now: LogTime, workerAddress: String? = nil, disk: DiskUse? = nil)
-        -> [UInt8]
-    {
+    /// `{"total",…,"progress","seq","time","rate_per_s","eta_s","phases":{…}}`; `disk` and `damage` (a sentence): of now
+    /// alone, and `damage` of a running manager.
+    static func bytes(
+        _ status: StatusSummary, now: LogTime, workerAddress: String? = nil, disk: DiskUse? = nil, damage: String? = nil
+    ) -> [UInt8] {
         var out: [UInt8] = [123]
         appendCounts(status.counts, &out)
         out.append(contentsOf: ",\"progress\":".utf8)
@@ -35,6 +36,10 @@ enum StatusJSON {
         if let workerAddress {
             out.append(contentsOf: ",\"worker_address\":".utf8)
             appendJSONString(workerAddress, to: &out)
+        }
+        if let damage {
+            out.append(contentsOf: ",\"damage\":".utf8)
+            appendJSONString(damage, to: &out)
         }
         if let disk { out += Array(",\"disk\":".utf8) + disk.json }
         out.append(125)

@@ -47,13 +47,36 @@ struct MomentReader: Sendable {
     private func folded(
         _ moment: Moment, _ begins: LogPosition, fromBeginning: Bool, _ isInterrupted: () -> Bool
     ) throws(JournalError) -> Found {
+        if let found = try folded(moment, fromBeginning: fromBeginning, ofOlderFolds: false, isInterrupted) {
+            return found
+        }
+        if begins > LogPosition(1) {
+            // The events before are gone: a state of an older fold is better than none.
+            let older = try folded(moment, fromBeginning: fromBeginning, ofOlderFolds: true, isInterrupted)
+            if let older { return older }
+            throw .discarded(try DiscardNote.history(data))
+        }
+        guard
+            let based = try Replay.state(
+                upTo: try limit(of: moment), in: data.journal, upon: ManagerState(), isInterrupted: isInterrupted)
+        else {
+            preconditionFailure("the empty state is the beginning of every journal")
+        }
+        return try found(based, moment, nil)
+    }
+
+    /// The state at a moment, upon the newest one that is kept before it; nil where there is none.
+    private func folded(
+        _ moment: Moment, fromBeginning: Bool, ofOlderFolds: Bool, _ isInterrupted: () -> Bool
+    ) throws(JournalError) -> Found? {
         let limit = try limit(of: moment)
         let first = try data.journal.segments().first?.first ?? LogPosition(1)
         for kept in try KeptStates(data).all where kept.position <= limit && kept.position > .zero {
             // Before a baseline events are missing, or are of no use: it is where a fold can begin.
             if fromBeginning, !kept.isBaseline { continue }
             let endsHistory = kept.isBaseline && kept.position.next == first
-            guard let base = kept.load(data), endsHistory || base.position >= first,
+            guard let base = kept.load(data, ofOlderFolds: ofOlderFolds || kept.isBaseline),
+                endsHistory || base.position >= first,
                 let based = try Replay.state(
                     upTo: limit, in: data.journal, upon: base, endsHistory: endsHistory,
                     isInterrupted: isInterrupted)
@@ -66,14 +89,7 @@ struct MomentReader: Sendable {
             }
             return try found(based, moment, kept.path)
         }
-        if begins > LogPosition(1) { throw .discarded(try DiscardNote.history(data)) }
-        guard
-            let based = try Replay.state(
-                upTo: limit, in: data.journal, upon: ManagerState(), isInterrupted: isInterrupted)
-        else {
-            preconditionFailure("the empty state is the beginning of every journal")
-        }
-        return try found(based, moment, nil)
+        return nil
     }
 
     /// Whether a state stands in for missing events before a position: a task's own events do not tell all of it then.
@@ -110,8 +126,9 @@ struct KeptStates {
         /// Where history was discarded, or a gap begins: events before it are gone.
         var isBaseline = false
 
-        /// The state; nil where it is damaged, of another version of the fold, or gone.
-        func load(_ data: DataDirectory) -> ManagerState? {
+        /// The state; nil where it is damaged, of another version of the fold, or gone. `ofOlderFolds`: see
+        /// `StateDecoder`.
+        func load(_ data: DataDirectory, ofOlderFolds: Bool) -> ManagerState? {
             do {
                 var bytes: [UInt8] = []
                 if isCompressed {
@@ -120,7 +137,7 @@ struct KeptStates {
                 } else {
                     bytes = try readWholeFile(path, on: data.fileSystem)
                 }
-                let state = try StateDecoder.state(bytes)
+                let state = try StateDecoder.state(bytes, ofOlderFolds: ofOlderFolds)
                 return state.position == position || !isCompressed ? state : nil
             } catch { return nil }  // damaged or gone: the journal has everything
         }

@@ -125,6 +125,7 @@ struct ResultFile: Sendable {
             // The rows are there, but the process that wrote them may have ended before its sync.
             try sync(view.file)
             try syncDirectory()
+            try removeSecondName(of: view.identity)
             if let header = view.header {
                 known = Known(identity: view.identity, header: header, end: view.tail?.offset ?? view.sizeBytes)
             }
@@ -204,7 +205,7 @@ struct ResultFile: Sendable {
     /// A new file: (1) header and rows under `NAME.tmp`, synced; (2) a link gives it the name, so that a file that
     /// somebody else made meanwhile is not replaced; (3) the temporary name goes; (4) the directory is synced.
     /// Ends before (2): nothing stands but a `.tmp`, which the next creation removes. Between (2) and (4): both names
-    /// are one whole file, or none is there; `NAME.tmp` is removed, never emptied, as that would empty `NAME` too.
+    /// are one whole file, or none is there; the rows are owed, and who finds them there removes `NAME.tmp`. It is never emptied, as that would empty `NAME` too.
     private mutating func create(_ rows: [ResultRow]) throws(FileError) -> Bool {
         hasRecovered = true
         var encoder = ResultRowEncoder(ResultColumns())
@@ -244,6 +245,13 @@ struct ResultFile: Sendable {
         known = Known(identity: identity, header: header, end: Int64(text.count))
         needsRewrite = false
         return true
+    }
+
+    /// Removes `NAME.tmp` where it is this very file: whoever made it ended between steps (2) and (3). The name is durable.
+    private mutating func removeSecondName(of identity: FileIdentity) throws(FileError) {
+        guard known == nil, try fileSystem.metadata(path + ".tmp")?.identity == identity else { return }
+        try removeIfPresent(path + ".tmp")
+        try syncDirectory()
     }
 
     private func linkOrRename(_ temporaryPath: String) throws(FileError) {

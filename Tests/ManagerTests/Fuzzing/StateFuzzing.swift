@@ -13,7 +13,7 @@ enum StateFuzzing {
         _ = StateDecoder.stateHashes(file)
         _ = StateDecoder.isOwn(file)
         let state: ManagerState
-        do throws(SnapshotProblem) { state = try StateDecoder.state(file) } catch { return }
+        do throws(SnapshotProblem) { state = try StateDecoder.state(file, ofOlderFolds: true) } catch { return }
         use(state)
         // What a state file holds beyond the standard is read as it stands, and written so.
         if isJSON(file) { try LineFuzzing.checkSnapshot(of: state) }
@@ -33,7 +33,7 @@ enum StateFuzzing {
         var state = state
         let now = LogTime(microseconds: 1_800_000_000_000_000)
         _ = (state.workerSummaries, state.isDone, state.blockedPhases, state.outputDirectories, state.unfinished)
-        _ = (state.attemptTotal, state.completionRate(now: now), state.nextCounter)
+        _ = (state.attemptTotal, StatusSummary(state).completionRate(now: now), state.nextCounter)
         for number in 0..<min(state.taskCount, 8) {
             let id = state.taskID(number)
             let next = UInt32(number + 1)
