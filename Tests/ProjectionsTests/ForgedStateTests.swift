@@ -44,6 +44,7 @@ struct ForgedStateTests {
             ["\"durations\":[[", "\"durations\":[[2147483647,1],["],
             ["\"first_us\":", "\"first_us\":-9"],
             ["\"tasks\":[[1,1]]", "\"tasks\":[[3,1]]"],
+            ["\"seed\":42,", ""], ["\"output_dirs\":[\"results_p\"],", ""], ["\"config\":{\"x\":1},", ""],
             ["\"workers\":[", "\"workers\":[{\"worker\":\"w\"},"],
             ["\"template_runs\":[[0,0]]", "\"template_runs\":[[0,9]]"],
         ])

@@ -31,6 +31,9 @@ public struct SegmentName: Sendable, Hashable, Comparable {
             + (isCompressed ? ".jsonl.gz" : ".jsonl")
     }
 
+    /// Whether a header may stand in a line, counted from 1: a plain file is one segment, a compressed one may be several.
+    func mayHoldHeader(inLine number: Int) -> Bool { number == 1 || isCompressed }
+
     /// By first event; of two with the same first event the compressed one comes first.
     public static func < (left: SegmentName, right: SegmentName) -> Bool {
         left.first != right.first ? left.first < right.first : left.isCompressed && !right.isCompressed

@@ -198,7 +198,7 @@ struct LineChecker {
     private mutating func acceptFrame(
         _ bytes: UnsafeBufferPointer<UInt8>, at offset: Int64, of chunk: LineChunk
     ) throws(JournalError) {
-        if let header = SegmentHeader(bytes) {
+        if chunk.file.mayHoldHeader(inLine: lineNumber), let header = SegmentHeader(bytes) {
             guard header.format <= SegmentHeader.currentFormat else {
                 throw .newerFormat(
                     found: header.format, supported: SegmentHeader.currentFormat, file: chunk.file.text)

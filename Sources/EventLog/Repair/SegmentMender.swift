@@ -152,7 +152,9 @@ struct SegmentMender {
             let follows =
                 number == 0 || header.segment == SegmentHeader.number(after: number)
                 || hasGap && header.segment >= number
-            if header.first >= expected, header.first <= limit.next, follows, !isFirst || header.first == name.first {
+            if header.first >= expected, header.first <= limit.next, follows,
+                isFirst ? header.first == name.first : name.isCompressed
+            {
                 if header.first > expected { try fill(through: header.first.previous, before: nil, sink) }
                 try setStrayAside(sink)
                 if !isTerminated { change("a newline was missing") }

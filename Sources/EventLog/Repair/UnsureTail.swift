@@ -28,7 +28,7 @@ enum UnsureTail {
                 } else if let gap = GapLine(raw) {
                     unsure = nil
                     good = max(good, gap.last)
-                } else if SegmentHeader(raw) == nil, at > 0 {
+                } else if at > 0 {
                     unsure = unsure ?? at
                 }
                 at = (newline ?? buffer.count) + 1

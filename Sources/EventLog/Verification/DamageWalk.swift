@@ -208,7 +208,7 @@ struct DamageWalk {
             if report.unfoldable.count < Verifier.mostDamages, let problem = judge(line) {
                 report.unfoldable.append((line.position, problem))
             }
-        } else if let header = SegmentHeader(bytes) {
+        } else if chunk.file.mayHoldHeader(inLine: lineNumber), let header = SegmentHeader(bytes) {
             guard header.format <= SegmentHeader.currentFormat else {
                 throw .newerFormat(found: header.format, supported: SegmentHeader.currentFormat, file: chunk.file.text)
             }

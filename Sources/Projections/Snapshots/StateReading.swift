@@ -64,6 +64,8 @@ final class StateReading {
     private func readTask(_ value: TrustedJSON) throws(JSONError) {
         var hasID = false
         var record = TaskRecord()
+        (record.seed, record.outputDirectories) = (TaskRecord.none, TaskRecord.none)
+        var hasConfig = false
         var completedBy: UInt32?
         try value.forEachMember { member throws(JSONError) in
             let value = TrustedJSON(member)
@@ -71,7 +73,9 @@ final class StateReading {
             case cscan_member.word("task_id"):
                 hasID = value.withText { state.ids.intern($0).isNew } ?? false
                 guard hasID else { throw JSONError("a task without an id of its own", offset: 0) }
-            case cscan_member.word("config"): record.config = state.texts.append(value.bytes)
+            case cscan_member.word("config"):
+                record.config = state.texts.append(value.bytes)
+                hasConfig = true
             case cscan_member.word("seed"): record.seed = state.word(value.bytes)
             case cscan_member.word("output_dirs") where member.isKey("output_dirs"):
                 record.outputDirectories = state.word(value.bytes)
@@ -96,7 +100,9 @@ final class StateReading {
             default: return
             }
         }
-        guard hasID else { throw JSONError("a task without an id", offset: 0) }
+        guard hasID, hasConfig, record.seed != TaskRecord.none, record.outputDirectories != TaskRecord.none else {
+            throw JSONError("a task without an id, config, seed or output_dirs", offset: 0)
+        }
         record.completedBy = completedBy ?? (record.status == .complete ? record.worker : TaskRecord.none)
         state.tasks.append(record)
     }
