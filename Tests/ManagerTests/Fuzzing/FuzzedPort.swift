@@ -71,7 +71,9 @@ final class FuzzedPort: Sendable {
         while true {
             var events = pollfd(
                 fd: client, events: Int16(POLLIN) | (sent <= bytes.count ? Int16(POLLOUT) : 0), revents: 0)
-            guard poll(&events, 1, Self.patience) > 0 else {
+            let ready = poll(&events, 1, Self.patience)
+            if ready < 0, errno == EINTR { continue }  // the fuzzer's own alarm
+            guard ready > 0 else { throw FuzzFinding("the manager neither answers nor closes") }
                 throw FuzzFinding("the manager neither answers nor closes")
             }
             if events.revents & Int16(POLLOUT) != 0, sent <= bytes.count {
