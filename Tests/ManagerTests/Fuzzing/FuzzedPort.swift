@@ -74,8 +74,6 @@ final class FuzzedPort: Sendable {
             let ready = poll(&events, 1, Self.patience)
             if ready < 0, errno == EINTR { continue }  // the fuzzer's own alarm
             guard ready > 0 else { throw FuzzFinding("the manager neither answers nor closes") }
-                throw FuzzFinding("the manager neither answers nor closes")
-            }
             if events.revents & Int16(POLLOUT) != 0, sent <= bytes.count {
                 let end = min(sent + pieceBytes, bytes.count)
                 let count = bytes[sent..<end].withUnsafeBytes {
