@@ -26,6 +26,9 @@ struct TailScan {
     private(set) var syncedAfter: LogPosition?
     /// Whether the first bad line has no newline.
     private var isTorn = false
+    /// Whether the first bad line is whole, and its time before that of the event before it.
+    private var isUntimely = false
+    private var newestTime = LogTime(microseconds: .min)
     /// Whether the line that was due at the first bad byte stands behind it.
     private var standsLater = false
     private let sizeBytes: Int
@@ -90,7 +93,11 @@ struct TailScan {
             badOffset = at
             return
         }
-        guard event.position == lastGood.next else { return note(wrong: event.position, line: line, at: at) }
+        isUntimely = event.position == lastGood.next && event.time < newestTime
+        guard event.position == lastGood.next, !isUntimely else {
+            return note(wrong: event.position, line: line, at: at)
+        }
+        newestTime = event.time
         if event.position == header.first { firstEventCarriesSynced = event.synced != nil }
         lastGood = event.position
         guard !event.hasMore else { return }
@@ -101,7 +108,7 @@ struct TailScan {
         wholeBytes = end + 1
     }
 
-    /// A whole line that says another position than the one that is due: no power loss leaves that.
+    /// A whole line with another position than the one that is due, or an earlier time: no power loss leaves that.
     private mutating func note(wrong found: LogPosition, line: Int, at offset: Int) {
         firstBad = .wrongPosition(found)
         badLine = line
@@ -131,6 +138,9 @@ struct TailScan {
             detail =
                 "the line is broken, though \(mark.path) stands at seq \(mark.position): the event was acknowledged, or that "
                 + "file belongs to another journal"
+        case .wrongPosition where isUntimely:
+            kind = .reordered
+            detail = "its time is before the event before it"
         case .wrongPosition(let found):
             kind = found <= lastGood ? .duplicate : standsLater ? .reordered : .missingSegment
             detail = "a whole line with seq \(found) stands where \(lastGood.next) was due"
