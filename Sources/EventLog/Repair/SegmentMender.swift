@@ -200,7 +200,7 @@ struct SegmentMender {
             return keepBad(raw, isTerminated, "seq \(event.position) stands there again")
         }
         if event.position > limit { return keepBad(raw, isTerminated, "seq \(event.position) belongs elsewhere") }
-        if survey.untimely.contains(event.position) {
+        if survey.untimely.contains(event.position) || event.time < lastTime {
             return keepBad(raw, isTerminated, "its time does not fit the events around it")
         }
         if event.position > expected { try fill(through: event.position.previous, before: event.time, sink) }
