@@ -58,4 +58,33 @@ struct UnreadAnswerTests {
         #expect(client.line() == nil)
         #expect(manager.stop() == 0)
     }
+
+    @Test("a client that shuts its side gets an answer of any size whole")
+    func largeAnswer() throws {
+        let manager = try RunningManager(scratch.path)
+        let client = try LineClient(port: manager.workers)
+        let config = #"{"x":"\#(String(repeating: "y", count: 900_000))"}"#
+        for id in ["a", "b", "c", "d", "e"] {
+            let added = client.ask(#"{"type":"add","tasks":[{"task_id":"\#(id)","phase":"p","config":\#(config)}]}"#)
+            #expect(added == #"{"type":"added","added":1,"existing":0}"#)
+        }
+        client.send(#"{"type":"claim","worker_id":"w","count":5}"# + "\n")
+        client.shutSending()
+        let answer = client.line()
+        #expect(answer?.hasSuffix(#""attempt":1}]}"#) == true && (answer?.utf8.count ?? 0) > 4_500_000)
+        #expect(client.line() == nil)
+        #expect(manager.stop() == 0)
+    }
+
+    @Test("a line that is too long is refused in words, behind the answers to what came before it")
+    func longLine() throws {
+        let manager = try RunningManager(scratch.path)
+        let client = try LineClient(port: manager.workers)
+        client.send(#"{"type":"status"}"# + "\n")
+        client.send(#"{"type":"status","x":""# + String(repeating: "y", count: 9 << 20) + "\"}\n")
+        #expect(client.line()?.hasPrefix(#"{"type":"status""#) == true)
+        #expect(client.line() == #"{"type":"error","error":"a line has more than 8 MiB"}"#)
+        #expect(client.line() == nil)
+        #expect(manager.stop() == 0)
+    }
 }

@@ -231,7 +231,7 @@ struct LineChecker {
         // In a plain file this may be the end that the next start cuts: damage only where another file follows.
         tornAt = JournalDamage(
             kind: .bitRot, file: chunk.file.text, line: lineNumber, byte: offset, position: expected ?? from,
-            detail: "the line's checksum is wrong")
+            detail: SegmentHeader(bytes) == nil ? "the line's checksum is wrong" : Self.secondHeader)
     }
 
     /// Looks at a line behind a broken one: the same rule as recovery's tells an unsynced write from bit rot.
@@ -248,6 +248,7 @@ struct LineChecker {
                 position: last.next, detail: "a command of more than \(mostBytesOfCommand) bytes has no end"))
     }
 
+    static let secondHeader = "a second segment header stands there, which only a compressed file can have"
     static let noHeader = "the first line is no segment header"
 
     /// Of a damage that ended the reading of a file: the place behind the last line that was read.

@@ -239,7 +239,9 @@ struct DamageWalk {
             loseTrack()
         } else {
             breaks(
-                .bitRot, at: offset, "the line's checksum is wrong", in: chunk, bytes: Int64(withNewline.count))
+                .bitRot, at: offset,
+                SegmentHeader(bytes) == nil ? "the line's checksum is wrong" : LineChecker.secondHeader, in: chunk,
+                bytes: Int64(withNewline.count))
         }
     }
 

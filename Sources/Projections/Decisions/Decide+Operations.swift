@@ -21,8 +21,10 @@ extension ManagerState {
         var events: [Event] = []
         switch target {
         case .ids(let ids):
-            var seen: Set<String> = []
-            for id in ids where seen.insert(id).inserted { events += try decide(operation, id, priority: priority) }
+            var seen: Set<ExactText> = []
+            for id in ids where seen.insert(ExactText(id)).inserted {
+                events += try decide(operation, id, priority: priority)
+            }
         case .matching(let filter):
             if let problem = problem(withPhase: filter.phase) { throw Rejection(.unknownTask, problem) }
             for number in tasks(matching: filter).numbers {

@@ -62,9 +62,10 @@ extension ManagerState {
         let (number, isNew) = ids.intern(event.task)
         guard isNew else { return }
         var task = TaskRecord()
-        task.config = texts.append(event.config)
+        // Whatever an event lacks, a state is JSON.
+        task.config = texts.append(event.config.isEmpty ? Self.noMembers : event.config)
         task.seed = event.seed.map { word($0) } ?? word(TaskSpec.defaultSeed)
-        task.outputDirectories = word(event.outputDirectories)
+        task.outputDirectories = word(event.outputDirectories.isEmpty ? Self.noElements : event.outputDirectories)
         task.priority = Int32(clamping: event.priority)
         task.addedAt = now
         task.template = template(of: event)
@@ -75,6 +76,9 @@ extension ManagerState {
         if let counter = event.counter, counter > greatestCounter { greatestCounter = counter }
         claimOrder.add(number, of: task, gate: gate(number))
     }
+
+    private static var noMembers: EventView.Bytes { StaticString("{}").asBytes }
+    private static var noElements: EventView.Bytes { StaticString("[]").asBytes }
 
     private mutating func template(of event: EventView) -> UInt32 {
         let (phase, isNew) = phaseNames.intern(event.phase)
@@ -302,5 +306,12 @@ extension ManagerState {
     static func strings(_ json: UnsafeBufferPointer<UInt8>) -> [String] {
         var reader = JSONReader(json)
         do { return try reader.strings() } catch { return [] }
+    }
+}
+
+extension StaticString {
+    /// The text's bytes, which stay where they are.
+    fileprivate var asBytes: UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(start: utf8Start, count: utf8CodeUnitCount)
     }
 }

@@ -138,14 +138,14 @@ final class CommandProcessor: Sendable {
         _ specs: [TaskSpec], _ state: ManagerState, _ outcome: inout Added
     ) throws(Rejection) -> [TaskSpec] {
         var new: [TaskSpec] = []
-        var seen: [String: TaskSpec] = [:]
+        var seen: [ExactText: TaskSpec] = [:]
         for spec in specs {
             let id = spec.id ?? ""
             switch try state.admit(spec, id: id) {
             case .existing: outcome.existing += 1
             case .new:
-                guard let earlier = seen[id] else {
-                    seen[id] = spec
+                guard let earlier = seen[ExactText(id)] else {
+                    seen[ExactText(id)] = spec
                     new.append(spec)
                     continue
                 }

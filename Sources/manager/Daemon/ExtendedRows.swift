@@ -28,37 +28,37 @@ struct ExtendedRows {
     /// events, which is durable.
     func write(_ wanted: [Wanted], at position: LogPosition, _ state: ManagerState) throws(JournalError) {
         guard !wanted.isEmpty else { return }
-        var owed: [String: Wanted] = [:]
+        var owed: [ExactText: Wanted] = [:]
         for item in wanted {
-            owed[item.task, default: Wanted(task: item.task, directories: [], attempt: 0)].directories +=
-                item.directories
-            owed[item.task]?.attempt = item.attempt
+            let task = ExactText(item.task)
+            owed[task, default: Wanted(task: item.task, directories: [], attempt: 0)].directories += item.directories
+            owed[task]?.attempt = item.attempt
         }
         var found = try resultsInJournal(of: owed)
         let gone = owed.filter { found[$0.key] == nil }
         if !gone.isEmpty { found.merge(resultsInFiles(of: gone, state)) { journal, _ in journal } }
         var rows: [OwedRow] = []
         for (task, result) in found.sorted(by: { $0.key < $1.key }) {
-            guard let context = state.resultContext(of: task) else { continue }
+            guard let context = state.resultContext(of: task.text) else { continue }
             results.expect(position)
             rows.append(
                 OwedRow(
                     position: position,
                     row: ResultRow(
-                        task: task, attempt: result.attempt, phase: context.phase, seed: context.seed,
+                        task: task.text, attempt: result.attempt, phase: context.phase, seed: context.seed,
                         config: context.config, result: result.json,
                         outputDirectories: owed[task]?.directories ?? [], isForDataDirectory: false)))
         }
         if !rows.isEmpty { results.writeOwed(rows, outputDirectories: []) }
     }
 
-    private func resultsInJournal(of tasks: [String: Wanted]) throws(JournalError) -> [String: Result] {
-        var found: [String: Result] = [:]
+    private func resultsInJournal(of tasks: [ExactText: Wanted]) throws(JournalError) -> [ExactText: Result] {
+        var found: [ExactText: Result] = [:]
         try LogReader(data.journal, prefetching: true).forEach { line throws(JournalError) in
             let event: EventView
             do throws(EventError) { event = try EventView(line) } catch { return true }  // replayed before
             guard event.kind == .completed || event.kind == .result, let result = event.result else { return true }
-            let task = String(decoding: event.task, as: UTF8.self)
+            let task = ExactText(String(decoding: event.task, as: UTF8.self))
             if let wanted = tasks[task], event.attempt <= wanted.attempt {
                 found[task] = Result(attempt: Int(event.attempt), json: Array(result))
             }
@@ -68,23 +68,25 @@ struct ExtendedRows {
     }
 
     /// The data directory's own file has all rows; where it lacks one, the files of the task's other directories are asked.
-    private func resultsInFiles(of tasks: [String: Wanted], _ state: ManagerState) -> [String: Result] {
+    private func resultsInFiles(of tasks: [ExactText: Wanted], _ state: ManagerState) -> [ExactText: Result] {
         let written = WrittenRows(data: data)
-        var found: [String: Result] = [:]
+        var found: [ExactText: Result] = [:]
         var problems: [String] = []
-        let directories = tasks.mapValues { state.resultContext(of: $0.task)?.directories ?? [] }
-        for directory in [""] + Set(directories.values.joined()).sorted() {
+        let directories = tasks.mapValues { task in
+            (state.resultContext(of: task.task)?.directories ?? []).map { ExactText($0) }
+        }
+        for directory in [ExactText("")] + Set(directories.values.joined()).sorted() {
             let asked = tasks.filter { id, _ in
-                found[id] == nil && (directory.isEmpty || directories[id]?.contains(directory) == true)
+                found[id] == nil && (directory.text.isEmpty || directories[id]?.contains(directory) == true)
             }
             guard !asked.isEmpty else { continue }
             do throws(FileError) {
-                for (id, row) in try written.newest(of: asked.mapValues(\.attempt), in: directory) {
+                for (id, row) in try written.newest(of: asked.mapValues(\.attempt), in: directory.text) {
                     found[id] = Result(attempt: row.attempt, json: row.result)
                 }
             } catch { problems.append("\(error)") }
         }
-        tell(of: tasks.values.filter { found[$0.task] == nil }, problems)
+        tell(of: tasks.values.filter { found[ExactText($0.task)] == nil }, problems)
         return found
     }
 

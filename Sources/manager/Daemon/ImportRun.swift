@@ -61,12 +61,12 @@ struct ImportRun {
         var report = Report()
         var groups: [[Event]] = [[note]]
         let state = offline.processor.snapshot
-        var seen: Set<String> = []
+        var seen: Set<ExactText> = []
         for item in items {
             let id = item.spec.id ?? ""
             do throws(Rejection) {
                 switch try state.admit(item.spec, id: id) {
-                case .new where !seen.insert(id).inserted:
+                case .new where !seen.insert(ExactText(id)).inserted:
                     report.refused.append("task \(id) stands twice in what is imported")
                 case .new: groups.append(item.events)
                 case .existing:

@@ -20,13 +20,13 @@ struct ResultFiles: Sendable {
 
     private let dataDirectory: String
     private let fileSystem: any FileSystem
-    private var files: [String: ResultFile] = [:]
+    private var files: [ExactText: ResultFile] = [:]
     /// Paths of files, and names of output directories, that took no row the last time.
-    private var refused: [String: ResultFilesError] = [:]
+    private var refused: [ExactText: ResultFilesError] = [:]
     /// Directories whose names this process has made durable.
-    private var durableDirectories: Set<String> = []
+    private var durableDirectories: Set<ExactText> = []
     /// Rows that some file lacks: the files that have them.
-    private var partlyWritten: [ResultRowID: Set<String>] = [:]
+    private var partlyWritten: [ResultRowID: Set<ExactText>] = [:]
 
     /// Begins to write below a data directory.
     init(dataDirectory: String, on fileSystem: any FileSystem) {
@@ -55,29 +55,29 @@ struct ResultFiles: Sendable {
         let plan = plan(rows, &outcome, &owed)
         var written: [(path: String, rows: [Int])] = []
         for (path, indexes) in plan {
-            let indexes = indexes.filter { !(partlyWritten[rows[$0].id]?.contains(path) ?? false) }
+            let indexes = indexes.filter { !(partlyWritten[rows[$0].id]?.contains(ExactText(path)) ?? false) }
             guard !indexes.isEmpty else { continue }
-            if let error = refused[path] {
+            if let error = refused[ExactText(path)] {
                 outcome.errors.append(error)
                 owed.formUnion(indexes)
                 continue
             }
-            var file = files[path] ?? ResultFile(path, on: fileSystem)
+            var file = files[ExactText(path)] ?? ResultFile(path, on: fileSystem)
             do throws(ResultFilesError) {
                 try file.append(indexes.map { rows[$0] }, checkingPresence: indexes.contains { $0 < count }, &outcome)
                 written.append((path, indexes))
             } catch {
-                refused[path] = error
+                refused[ExactText(path)] = error
                 outcome.errors.append(error)
                 owed.formUnion(indexes)
             }
-            files[path] = file
+            files[ExactText(path)] = file
         }
         outcome.owed = owed.sorted()
         if !owed.isEmpty {
             for (path, indexes) in written {
                 for index in indexes where owed.contains(index) {
-                    partlyWritten[rows[index].id, default: []].insert(path)
+                    partlyWritten[rows[index].id, default: []].insert(ExactText(path))
                 }
             }
         }
@@ -96,9 +96,9 @@ struct ResultFiles: Sendable {
                 let named = directory.isEmpty ? dataDirectory : dataDirectory + "/" + directory
                 guard try fileSystem.metadata(named + "/" + Self.fileName)?.isRegular == true else { continue }
                 let path = try fileSystem.resolve(named + "/" + Self.fileName)
-                var file = files[path] ?? ResultFile(path, on: fileSystem)
+                var file = files[ExactText(path)] ?? ResultFile(path, on: fileSystem)
                 do throws(ResultFilesError) { try file.recover(&outcome) } catch { outcome.errors.append(error) }
-                files[path] = file
+                files[ExactText(path)] = file
             } catch { outcome.errors.append(.file(error)) }
         }
         return outcome
@@ -132,8 +132,8 @@ struct ResultFiles: Sendable {
         _ rows: [ResultRow], _ outcome: inout ResultOutcome, _ owed: inout Set<Int>
     ) -> [(path: String, rows: [Int])] {
         var plan: [(path: String, rows: [Int])] = []
-        var places: [String: Int] = [:]
-        var paths: [String: Place] = [:]
+        var places: [ExactText: Int] = [:]
+        var paths: [ExactText: Place] = [:]
         for (index, row) in rows.enumerated() {
             if let problem = row.problem {
                 outcome.errors.append(.malformedRow(task: row.task, problem: problem))
@@ -141,27 +141,27 @@ struct ResultFiles: Sendable {
             }
             for directory in row.outputDirectories + (row.isForDataDirectory ? [""] : []) {
                 let place: Place
-                if let known = paths[directory] {
+                if let known = paths[ExactText(directory)] {
                     place = known
                 } else {
                     do throws(ResultFilesError) {
-                        if let error = refused[directory] { throw error }
+                        if let error = refused[ExactText(directory)] { throw error }
                         place = .file(try self.path(in: directory))
                     } catch {
                         outcome.errors.append(error)
                         if case .badDirectory = error { place = .never } else { place = .unreachable }
-                        if error.canPass { refused[directory] = error }
+                        if error.canPass { refused[ExactText(directory)] = error }
                     }
-                    paths[directory] = place
+                    paths[ExactText(directory)] = place
                 }
                 guard case .file(let path) = place else {
                     if case .unreachable = place { owed.insert(index) }
                     continue
                 }
-                if let place = places[path] {
+                if let place = places[ExactText(path)] {
                     if plan[place].rows.last != index { plan[place].rows.append(index) }
                 } else {
-                    places[path] = plan.count
+                    places[ExactText(path)] = plan.count
                     plan.append((path, [index]))
                 }
             }
@@ -173,10 +173,10 @@ struct ResultFiles: Sendable {
     /// come to its sync.
     private mutating func makeDurable(_ directory: String) throws(FileError) {
         var above = directory
-        while !above.isEmpty, !durableDirectories.contains(above) {
+        while !above.isEmpty, !durableDirectories.contains(ExactText(above)) {
             let parent = parentDirectory(of: dataDirectory + "/" + above)
             try fileSystem.syncDirectory(parent)
-            durableDirectories.insert(above)
+            durableDirectories.insert(ExactText(above))
             above = above.contains("/") ? parentDirectory(of: above) : ""
         }
     }

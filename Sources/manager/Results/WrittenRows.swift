@@ -17,7 +17,7 @@ struct WrittenRows {
     /// The last row of each of these tasks in a directory's result file: rows stand in the order of the completions.
     /// `tasks`: with the latest attempt that counts. `directory`: relative to the data directory; `""` is that itself. A
     /// file that is not there, or is none that the manager could write to, has none.
-    func newest(of tasks: [String: UInt32], in directory: String) throws(FileError) -> [String: Found] {
+    func newest(of tasks: [ExactText: UInt32], in directory: String) throws(FileError) -> [ExactText: Found] {
         guard directory.isEmpty || OutputDirectory.problem(directory) == nil else { return [:] }
         let path = data.path + (directory.isEmpty ? "" : "/" + directory) + "/" + ResultFiles.fileName
         guard try data.fileSystem.metadata(path)?.isRegular == true else { return [:] }
@@ -29,7 +29,7 @@ struct WrittenRows {
         }
         let columns = header.columns
         // Ids are compared as bytes.
-        let limits = Dictionary(tasks.map { (Array($0.key.utf8), Int($0.value)) }, uniquingKeysWith: max)
+        let limits = Dictionary(tasks.map { (Array($0.key.text.utf8), Int($0.value)) }, uniquingKeysWith: max)
         var newest: [[UInt8]: (attempt: Int, row: CSVRow)] = [:]
         while let row = try reader.next() {
             guard row.fields.count == columns.names.count, !row.hasHole, let id = ResultRowID(row, columns),
@@ -40,7 +40,7 @@ struct WrittenRows {
         return Dictionary(
             newest.map {
                 (
-                    String(decoding: $0.key, as: UTF8.self),
+                    ExactText(String(decoding: $0.key, as: UTF8.self)),
                     Found(attempt: $0.value.attempt, result: Self.result($0.value.row, columns))
                 )
             }, uniquingKeysWith: { $1 })

@@ -47,6 +47,15 @@ struct AttemptReference: Sendable, Hashable {
     let task: String
     /// The attempt's number, from 1.
     let attempt: UInt32
+
+    static func == (left: Self, right: Self) -> Bool {
+        left.attempt == right.attempt && ExactText(left.task) == ExactText(right.task)
+    }
+
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(ExactText(task))
+        hasher.combine(attempt)
+    }
 }
 
 /// Whether an attempt's program goes on.

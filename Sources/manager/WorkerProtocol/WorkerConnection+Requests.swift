@@ -36,7 +36,7 @@ extension WorkerConnection {
                 answer(id, read.answer, at: read.position)
             default: throw Rejection(.invalid, "unknown request type '\(request.type)'")
             }
-        } catch { answer(id, WorkerAnswer.error(error.detail), at: .zero) }
+        } catch { refuse(id, error) }
     }
 
     func decideFast(_ request: WorkerRequest, _ id: UInt64) {
@@ -61,7 +61,12 @@ extension WorkerConnection {
                 if request.type == "heartbeat" { heartbeat(request, id) } else { report(request, id) }
             default: decideOld(request, id)
             }
-        } catch { answer(id, WorkerAnswer.error(error.detail), at: .zero) }
+        } catch { refuse(id, error) }
+    }
+
+    /// What an event that is not durable yet was the reason of waits for it, too.
+    private func refuse(_ id: UInt64, _ rejection: Rejection) {
+        answer(id, WorkerAnswer.error(rejection.detail), at: processor.read { _ in }.position)
     }
 
     private func task(_ request: WorkerRequest) throws(Rejection) -> String {

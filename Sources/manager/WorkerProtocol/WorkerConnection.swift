@@ -65,6 +65,8 @@ final class WorkerConnection: ChannelDuplexHandler, LoopConnection {
     private var isCounted = false
     private var isBeyondBound = false
     private var isReadWanted = false
+    /// True when the last answer has left and our side is shut.
+    private var isFinishing = false
 
     init(
         _ loop: WorkerLoop, door: WorkerDoor, _ connections: ConnectionCount,
@@ -94,7 +96,8 @@ final class WorkerConnection: ChannelDuplexHandler, LoopConnection {
         switch mode {
         case .closed: return
         case .draining:
-            drained += buffer.readableBytes
+            // Until the last answer is out, what comes is only passed over.
+            if isFinishing { drained += buffer.readableBytes }
             if drained > Limits.drainBytes { close() }
             return
         default: break
@@ -125,7 +128,10 @@ final class WorkerConnection: ChannelDuplexHandler, LoopConnection {
     }
 
     func read(context: ChannelHandlerContext) {
-        if isFull(context) { isReadWanted = true } else { context.read() }
+        guard isFull(context) else { return context.read() }
+        isReadWanted = true
+        // Nobody would see the client go: a claim that waits must not get a task for nobody.
+        for end in waiting.values { end() }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -290,28 +296,37 @@ final class WorkerConnection: ChannelDuplexHandler, LoopConnection {
             buffer.writeBytes(bytes)
             if speaksLines { buffer.writeInteger(UInt8(10)) }
             wrote = true
-            if slot.claimed.isEmpty {
-                context.write(wrapOutboundOut(buffer), promise: nil)
-            } else {
-                let promise = context.eventLoop.makePromise(of: Void.self)
+            let written = slot.claimed.isEmpty && !slot.closes ? nil : context.eventLoop.makePromise(of: Void.self)
+            if !slot.claimed.isEmpty {
                 let (processor, claimed, worker, actor) = (processor, slot.claimed, slot.worker, door.actor)
-                promise.futureResult.whenFailure { _ in processor.giveBack(claimed, worker: worker, actor: actor) }
-                context.write(wrapOutboundOut(buffer), promise: promise)
+                written?.futureResult.whenFailure { _ in processor.giveBack(claimed, worker: worker, actor: actor) }
                 if slot.closes { handedOut = (claimed, worker) }
             }
+            context.write(wrapOutboundOut(buffer), promise: written)
             if slot.closes {
-                context.flush()
-                finish(context)
+                finish(context, behind: written)
                 return nil
             }
         }
         return nil
     }
 
-    /// Shuts our side down, reads and discards what still comes, closes.
-    private func finish(_ context: ChannelHandlerContext) {
+    /// When the last answer is out: shuts our side down, reads and discards what still comes, closes. A client that takes
+    /// nothing of it for long is closed on.
+    private func finish(_ context: ChannelHandlerContext, behind written: EventLoopPromise<Void>?) {
         mode = .draining
         slots.removeAll()
+        let box = NIOLoopBound(self, eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(in: Limits.firstObject) { box.value.close() }
+        written?.futureResult.whenSuccess { box.value.shutDown() }
+        context.flush()
+    }
+
+    private func shutDown() {
+        guard mode != .closed, let context else { return }
+        isFinishing = true
+        timer?.cancel()
+        // Where the client has shut its side, this closes all.
         context.close(mode: .output, promise: nil)
         let box = NIOLoopBound(self, eventLoop: context.eventLoop)
         timer = context.eventLoop.scheduleTask(in: Limits.drainTime) { box.value.close() }
@@ -329,7 +344,8 @@ final class WorkerConnection: ChannelDuplexHandler, LoopConnection {
             if mode == .old {
                 refuse("the request ended before it was whole")
             } else if slots.isEmpty {
-                close()
+                // What is on its way to the client goes out first.
+                if mode != .draining || isFinishing { close() }
             } else {
                 slots[slots.count - 1].closes = true
             }
