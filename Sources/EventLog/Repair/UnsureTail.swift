@@ -9,7 +9,7 @@ enum UnsureTail {
         of segment: [UInt8], after last: LogPosition, stateBeyond: (LogPosition) -> LogPosition?
     ) -> Int {
         var good = last
-        var carriesSynced: Bool?
+        let carriesSynced = firstCarriesSynced(segment, after: last)
         /// Where the first bad line begins that no later line shows to be damage.
         var unsure: Int?
         segment.withUnsafeBufferPointer { buffer in
@@ -20,7 +20,6 @@ enum UnsureTail {
                 if newline == nil {
                     unsure = unsure ?? at
                 } else if let line = LogLine(raw) {
-                    if carriesSynced == nil { carriesSynced = line.synced != nil }
                     if unsure == nil || line.synced.map({ $0 > good }) ?? false || carriesSynced == false {
                         unsure = nil
                         good = max(good, line.position)
@@ -37,5 +36,23 @@ enum UnsureTail {
         guard let unsure else { return 0 }
         let size = segment.count - unsure
         return Int64(size) > RecoveryTable.largestWriteBytes || stateBeyond(good) != nil ? 0 : size
+    }
+
+    /// Whether the event that comes first behind a position carries `synced`, wherever it stands: repair puts it first. Nil
+    /// without any.
+    private static func firstCarriesSynced(_ segment: [UInt8], after last: LogPosition) -> Bool? {
+        segment.withUnsafeBufferPointer { buffer in
+            var first: (position: LogPosition, carries: Bool)?
+            var at = 0
+            while let end = lineEnd(in: buffer, from: at) {
+                if let line = LogLine(UnsafeBufferPointer(rebasing: buffer[at..<end])), line.position > last,
+                    first.map({ line.position < $0.position }) ?? true
+                {
+                    first = (line.position, line.synced != nil)
+                }
+                at = end + 1
+            }
+            return first?.carries
+        }
     }
 }
