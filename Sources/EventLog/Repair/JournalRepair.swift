@@ -30,8 +30,20 @@ public struct JournalRepair {
         }
     }
 
-    /// Carries out a plan of just now.
+    /// Carries out a plan of just now. What it moves aside may have been all that made the journal's end look like an
+    /// unfinished write: then that is mended too.
     public func apply(_ plan: RepairPlan) throws(JournalError) {
+        var next = plan
+        for _ in 0..<Self.mostRounds where !next.changesNothing {
+            try carryOut(next)
+            next = try self.plan()
+        }
+    }
+
+    /// More than any journal has needed.
+    private static let mostRounds = 5
+
+    private func carryOut(_ plan: RepairPlan) throws(JournalError) {
         let changed = Set(plan.changes.map(\.file))
         guard !changed.isEmpty else { return }
         do {
