@@ -248,8 +248,8 @@ struct LineChecker {
                 position: last.next, detail: "a command of more than \(mostBytesOfCommand) bytes has no end"))
     }
 
-    static let secondHeader = "a second segment header stands there, which only a compressed file can have"
     static let noHeader = "the first line is no segment header"
+    static let secondHeader = "a second segment header stands there, which only a compressed file can have"
 
     /// Of a damage that ended the reading of a file: the place behind the last line that was read.
     func placed(_ damage: JournalDamage) -> JournalDamage {

@@ -205,7 +205,8 @@ struct ResultFile: Sendable {
     /// A new file: (1) header and rows under `NAME.tmp`, synced; (2) a link gives it the name, so that a file that
     /// somebody else made meanwhile is not replaced; (3) the temporary name goes; (4) the directory is synced.
     /// Ends before (2): nothing stands but a `.tmp`, which the next creation removes. Between (2) and (4): both names
-    /// are one whole file, or none is there; the rows are owed, and who finds them there removes `NAME.tmp`. It is never emptied, as that would empty `NAME` too.
+    /// are one whole file, or none is there; the rows are owed, and who finds them there removes `NAME.tmp`. It is never
+    /// emptied, as that would empty `NAME` too.
     private mutating func create(_ rows: [ResultRow]) throws(FileError) -> Bool {
         hasRecovered = true
         var encoder = ResultRowEncoder(ResultColumns())

@@ -20,6 +20,8 @@ final class WorkerConnection: ChannelDuplexHandler, LoopConnection {
         static let lineBytes = 8 << 20
         static let oldFormAnswerBytes = 8192
         static let firstObject = TimeAmount.seconds(30)
+        /// How long a client may take for the last answer.
+        static let lastAnswer = TimeAmount.seconds(30)
         static let drainBytes = 64 << 10
         static let drainTime = TimeAmount.seconds(1)
         /// Requests whose answers are not out; beyond it, and while the client takes none, nothing more is read.
@@ -317,7 +319,7 @@ final class WorkerConnection: ChannelDuplexHandler, LoopConnection {
         mode = .draining
         slots.removeAll()
         let box = NIOLoopBound(self, eventLoop: context.eventLoop)
-        timer = context.eventLoop.scheduleTask(in: Limits.firstObject) { box.value.close() }
+        timer = context.eventLoop.scheduleTask(in: Limits.lastAnswer) { box.value.close() }
         written?.futureResult.whenSuccess { box.value.shutDown() }
         context.flush()
     }

@@ -25,5 +25,5 @@ int64_t clinux_birth_nanoseconds(int descriptor);
 /// The number of the file system's kind at a path (statfs(2)); 0 where the system does not tell.
 unsigned clinux_filesystem_type(const char *path);
 
-// The last of some bytes that has this value; NULL where none does.
+/// The last of some bytes that has this value; NULL where none does.
 const uint8_t *clinux_find_last(const uint8_t *bytes, size_t count, uint8_t value);
