@@ -144,6 +144,19 @@ final class HTTPCaller {
         return text(size)
     }
 
+    /// Reads so many bytes, or up to the end of the connection, and forgets them; `pace`: milliseconds of rest after each
+    /// 64 KiB. Returns how many came.
+    func count(_ most: Int, pace: UInt32 = 0) -> Int {
+        var count = buffer.count
+        buffer = []
+        while count < most, fill() {
+            count += buffer.count
+            buffer = []
+            if pace > 0 { usleep(pace * 1000) }
+        }
+        return count
+    }
+
     private func line() -> String? {
         while true {
             if let end = buffer.firstIndex(of: 10) {

@@ -45,11 +45,11 @@ final class ManagerInProcess {
     /// Loads what the folder's journal holds.
     init(
         _ folder: ScratchFolder, clock: ManualClock = ManualClock(), wallJump: Double = 0, patterns: [String] = [],
-        poisonAfter: Int = 5, quarantineAfter: Int = 0
+        poisonAfter: Int = 5, quarantineAfter: Int = 0, on disk: any FileSystem = LocalFileSystem()
     ) throws {
         self.folder = folder
         self.clock = clock
-        files = CountingFileSystem()
+        files = CountingFileSystem(disk)
         let data = DataDirectory(folder.path, on: files)
         let said = Said()
         let results = ResultWriter(

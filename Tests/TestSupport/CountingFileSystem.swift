@@ -9,12 +9,12 @@ public final class CountingFileSystem: PassingFileSystem {
         var refused: Range<Int64>?
     }
 
-    /// The real disk.
-    public let base: any FileSystem = LocalFileSystem()
+    /// The real disk, where a test says nothing else.
+    public let base: any FileSystem
     private let state = Mutex(State())
 
     /// Counts from nothing.
-    public init() {}
+    public init(_ base: any FileSystem = LocalFileSystem()) { self.base = base }
 
     /// How many bytes were read of files whose path ends so, since the last `reset`.
     public func bytesRead(_ suffix: String) -> Int {

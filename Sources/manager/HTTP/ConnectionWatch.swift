@@ -4,8 +4,8 @@ import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
 
-/// Guards one HTTP connection: requests that come too slowly, clients that take nothing, heads that are too long or
-/// broken, and connections beyond the bound. Lives on its event loop.
+/// Guards one HTTP connection: requests that come too slowly, heads that are too long or broken, and connections beyond
+/// the bound. Lives on its event loop.
 final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart
@@ -22,7 +22,6 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
     private var phase = Phase.head
     private var entry: ConnectionCount.Entry?
     private var timer: Scheduled<Void>?
-    private var stall: Scheduled<Void>?
     private var bodyBytes = 0
     /// The answer is out although the request's body is not all there: nobody wanted it.
     private var isAnswered = false
@@ -54,7 +53,6 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         timer?.cancel()
-        stall?.cancel()
         phase = .over
         if entry != nil { count.leave() }
         context.fireChannelInactive()
@@ -110,22 +108,6 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
         context.write(data, promise: promise)
     }
 
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable {
-            stall?.cancel()
-            stall = nil
-        } else if stall == nil {
-            let box = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-            stall = context.eventLoop.scheduleTask(in: Self.amount(limits.request)) {
-                let (handler, context) = box.value
-                guard handler.phase != .over else { return }
-                handler.phase = .over
-                context.close(promise: nil)
-            }
-        }
-        context.fireChannelWritabilityChanged()
-    }
-
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // In a body too, unless its answer has begun already.
         guard phase == .head || phase == .body && !isAnswered && !isAnswering, let error = error as? HTTPParserError
@@ -144,7 +126,7 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
         timer?.cancel()
         let box = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let began = NIODeadline.now()
-        timer = context.eventLoop.scheduleTask(in: Self.amount(time)) {
+        timer = context.eventLoop.scheduleTask(in: TimeAmount(time)) {
             box.value.0.overdue(box.value.1, since: began)
         }
     }
@@ -156,7 +138,7 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
             phase = .over
             context.close(promise: nil)
         case .body:
-            let allowed = Self.amount(limits.request) + .seconds(Int64(bodyBytes / Self.bytesOfASecond))
+            let allowed = TimeAmount(limits.request) + .seconds(Int64(bodyBytes / Self.bytesOfASecond))
             let left = began + allowed - .now()
             guard left > .nanoseconds(0) else {
                 // A second answer would be taken for that of the next request.
@@ -187,6 +169,4 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
         let box = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in box.value.close(promise: nil) }
     }
-
-    private static func amount(_ time: Duration) -> TimeAmount { .milliseconds(Int64(time.seconds * 1000)) }
 }

@@ -91,7 +91,8 @@ final class HTTPService: Sendable {
                 maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes))
         let tls = options.security.tls
         return HTTPServerBuilder { responder in
-            let http = PlainDoor(base: HTTP1Channel(responder: responder, configuration: configuration))
+            let http = PlainDoor(
+                base: HTTP1Channel(responder: responder, configuration: configuration), limits: limits)
             guard let tls else { return http }
             return TLSDoor(base: http, tls: tls)
         }

@@ -1,0 +1,80 @@
+import NIOCore
+
+/// Sees that answers get out of one connection: whoever closes it waits for what is written, and a client is closed on that
+/// takes nothing for `patience`. A large answer over a slow line may take as long as it needs, unless the manager stops.
+/// Lives on its event loop.
+final class AnswerDelivery: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = IOData
+
+    /// How long a manager that stops waits for what is on its way to a client.
+    private static let stopPatience = TimeAmount.seconds(5)
+
+    private let patience: TimeAmount
+    private var check: Scheduled<Void>?
+    private var isClosing = false
+    private var isStopping = false
+
+    /// `patience`: how long a client may take nothing of what waits for it.
+    init(patience: TimeAmount) { self.patience = patience }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        rest()
+        context.fireChannelInactive()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is ChannelShouldQuiesceEvent, !isStopping {
+            isStopping = true
+            if check != nil {
+                rest()
+                watch(context)
+            }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if !context.channel.isWritable { watch(context) } else if !isClosing { rest() }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        guard mode != .input, unsent(context) > 0 else { return context.close(mode: mode, promise: promise) }
+        isClosing = true
+        watch(context)
+        // What is written last goes out last.
+        let isOut = context.eventLoop.makePromise(of: Void.self)
+        let box = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        isOut.futureResult.whenComplete { _ in
+            let (handler, context) = box.value
+            handler.isClosing = false
+            handler.rest()
+            context.close(mode: mode, promise: promise)
+        }
+        context.writeAndFlush(NIOAny(ByteBuffer()), promise: isOut)
+    }
+
+    /// Looks again and again whether the client has taken something; where it has not, closes.
+    private func watch(_ context: ChannelHandlerContext) {
+        guard check == nil else { return }
+        let box = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let before = unsent(context)
+        check = context.eventLoop.scheduleTask(in: isStopping ? min(patience, Self.stopPatience) : patience) {
+            let (handler, context) = box.value
+            handler.check = nil
+            guard !handler.isStopping, handler.unsent(context) < before else { return context.close(promise: nil) }
+            handler.watch(context)
+        }
+    }
+
+    private func rest() {
+        check?.cancel()
+        check = nil
+    }
+
+    /// Bytes that wait for the client, beside those that the system holds for it.
+    private func unsent(_ context: ChannelHandlerContext) -> Int {
+        (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+    }
+}
