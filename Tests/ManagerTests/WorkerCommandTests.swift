@@ -111,29 +111,40 @@ import Testing
         "{\"a\":.5}", "{\"a\":1.}", "{\"a\":1e}", "{\"a\":NaN}", "{\"a\":-Infinity}", "{\"a\":tru}",
         "{\"a\":\"\u{1}\"}",
         "{\"a\":\"\\x\"}", "{\"a\":\"\\u12g4\"}", "{\"a\":\"x}", "{} {}", "{'a':1}", "{\"a\":[1,]}", "{\"a\":[1",
-        "\u{FEFF}{}",
+        "\u{FEFF}{}", #"{"a":"\ud800"}"#, #"{"a":"\udc00\ud800"}"#,
     ]) func `what is no JSON object is refused`(text: String) {
-        #expect(throws: StrictJSON.Fault.self) { try StrictJSON(object: Array(text.utf8)) }
+        #expect(throws: JSONError.self) { try StrictJSON(object: Array(text.utf8)) }
     }
 
     @Test(arguments: [#"{"a":1,"a":2}"#, #"{"a":1,"\u0061":2}"#, #"{"x":[{"a":1,"b":2,"a":3}]}"#])
     func `a key that stands twice is refused, at any depth and however it is written`(text: String) {
-        #expect(throws: StrictJSON.Fault.self) { try StrictJSON(object: Array(text.utf8)) }
+        #expect(throws: JSONError.self) { try StrictJSON(object: Array(text.utf8)) }
     }
 
     @Test func `bytes that are not UTF-8 and bottomless nesting are refused`() {
-        #expect(throws: StrictJSON.Fault.self) {
+        #expect(throws: JSONError.self) {
             try StrictJSON(object: Array("{\"a\":\"".utf8) + [0xFF] + Array("\"}".utf8))
         }
         let deep = "{\"a\":" + String(repeating: "[", count: 100_000)
-        #expect(throws: StrictJSON.Fault.self) { try StrictJSON(object: Array(deep.utf8)) }
+        #expect(throws: JSONError.self) { try StrictJSON(object: Array(deep.utf8)) }
+        func nested(_ levels: Int) -> [UInt8] {
+            Array(
+                (#"{"a":"# + String(repeating: "[", count: levels) + String(repeating: "]", count: levels) + "}").utf8)
+        }
+        #expect(throws: Never.self) { try StrictJSON(object: nested(63)) }
+        #expect(throws: JSONError.self) { try StrictJSON(object: nested(64)) }
+    }
+
+    @Test func `keys that look the same and are written in different bytes are two`() throws {
+        let object = try StrictJSON(object: Array("{\"\u{E9}\":1,\"e\u{301}\":2}".utf8))
+        #expect(object.members.count == 2)
     }
 
     @Test func `NaN is named with the way out`() throws {
-        let fault = try #require(throws: StrictJSON.Fault.self) {
+        let fault = try #require(throws: JSONError.self) {
             try StrictJSON(object: Array(#"{"loss": NaN}"#.utf8))
         }
-        #expect(fault.description == "byte 9: NaN and Infinity are no JSON (write null, or leave it out)")
+        #expect(fault.description == "NaN and Infinity are no JSON (write null, or leave it out) at byte 9")
     }
 
     @Test func `text survives quoting and reading`() throws {

@@ -24,6 +24,7 @@ public struct JSONReader {
     public enum Kind: Sendable, Equatable { case object, array, string, number, bool, null }
 
     private static let deepest = 64
+    private static let noNumber = "NaN and Infinity are no JSON (write null, or leave it out)"
 
     private let bytes: UnsafeBufferPointer<UInt8>
     /// The offset of the next byte.
@@ -86,6 +87,7 @@ public struct JSONReader {
         case 116, 102: return .bool
         case 110: return .null
         case 45, 48...57: return .number
+        case 73, 78: throw JSONError(Self.noNumber, offset: at)
         default: throw JSONError("no JSON value", offset: at)
         }
     }
@@ -302,7 +304,9 @@ public struct JSONReader {
         skipSpace()
         let start = at
         _ = take(45)
-        guard at < bytes.count, (48...57).contains(bytes[at]) else { throw JSONError("a number is due", offset: start) }
+        guard at < bytes.count, (48...57).contains(bytes[at]) else {
+            throw JSONError(at < bytes.count && bytes[at] == 73 ? Self.noNumber : "a number is due", offset: start)
+        }
         if bytes[at] == 48 { at += 1 } else { digits() }
         if take(46) {
             guard at < bytes.count, (48...57).contains(bytes[at]) else {
@@ -331,14 +335,15 @@ public struct JSONReader {
 private struct SeenKeys {
     private static let fewest = 24
     private var few: [String] = []
-    private var many: Set<String> = []
+    private var many: Set<ExactText> = []
 
-    /// False for a key that was there already.
+    /// False for a key that was there already, byte by byte.
     mutating func insert(_ key: String) -> Bool {
-        if !many.isEmpty { return many.insert(key).inserted }
-        if few.contains(key) { return false }
+        if !many.isEmpty { return many.insert(ExactText(key)).inserted }
+        // The first comparison is the quick one, and only takes too much for the same.
+        if few.contains(where: { $0 == key && ExactText($0) == ExactText(key) }) { return false }
         few.append(key)
-        if few.count > Self.fewest { many = Set(few) }
+        if few.count > Self.fewest { many = Set(few.map(ExactText.init)) }
         return true
     }
 }

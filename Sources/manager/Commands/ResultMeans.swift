@@ -1,3 +1,5 @@
+import Projections
+
 /// The mean of a numeric result by a config key: what a sweep was run for, in one small table. Pure.
 struct ResultMeans: Sendable, Equatable {
     /// A completed task with a result.
@@ -40,7 +42,7 @@ struct ResultMeans: Sendable, Equatable {
     ///   - key: the config's key; nil: the one (but for the seed) whose values explain most of the metric's variance.
     init?(rows: [Row], metric: String? = nil, by key: String? = nil) {
         let parsed = rows.compactMap { row -> (config: [String: String], result: [(String, Double)])? in
-            do throws(StrictJSON.Fault) {
+            do throws(JSONError) {
                 let config = try StrictJSON(object: row.config).members
                 let result = try StrictJSON(object: row.result).members
                 return (

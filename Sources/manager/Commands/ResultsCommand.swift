@@ -134,7 +134,7 @@ struct ResultTable {
         var cells: [[String: String]] = []
         for row in rows {
             var members: [String: String] = [:]
-            do throws(StrictJSON.Fault) {
+            do throws(JSONError) {
                 for member in try StrictJSON(object: row.result).members {
                     if known.insert(member.name).inserted { keys.append(member.name) }
                     members[member.name] = StrictJSON.text(of: member.value)

@@ -200,7 +200,7 @@ struct OneTaskOptions: ParsableArguments {
 
     private func checked() throws -> (phase: String, config: StrictJSON) {
         guard let phase else { throw ValidationError("--phase is missing") }
-        do throws(StrictJSON.Fault) { return (phase, try StrictJSON(object: Array((config ?? "{}").utf8))) } catch {
+        do throws(JSONError) { return (phase, try StrictJSON(object: Array((config ?? "{}").utf8))) } catch {
             throw ValidationError("--config is no JSON object: \(error)")
         }
     }

@@ -88,7 +88,7 @@ struct CommandTemplate: Sendable, Equatable {
             }
             guard !template.keys.isEmpty else { continue }
             let config: StrictJSON
-            do throws(StrictJSON.Fault) { config = try StrictJSON(object: task.config) } catch {
+            do throws(JSONError) { config = try StrictJSON(object: task.config) } catch {
                 throw .badConfig(place: place, fault: error)
             }
             try template.validate(against: Set(config.members.map(\.name)), place: place)
@@ -131,7 +131,7 @@ enum CommandTemplateError: Error, Equatable, Sendable, CustomStringConvertible {
     /// A value that would end the argument early.
     case containsNUL(argument: String, place: String)
     /// The config is no JSON object.
-    case badConfig(place: String, fault: StrictJSON.Fault)
+    case badConfig(place: String, fault: JSONError)
 
     /// One sentence: what is wrong, where, what to do.
     var description: String {

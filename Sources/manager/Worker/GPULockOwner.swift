@@ -1,3 +1,4 @@
+import Projections
 import EventLog
 import Glibc
 
@@ -38,7 +39,7 @@ extension GPULockOwner {
     /// Reads a line; nil where it is none.
     init?(json bytes: [UInt8]) {
         let object: StrictJSON
-        do throws(StrictJSON.Fault) { object = try StrictJSON(object: bytes) } catch { return nil }
+        do throws(JSONError) { object = try StrictJSON(object: bytes) } catch { return nil }
         func text(_ name: String) -> String? { object[name].map { StrictJSON.text(of: $0) } }
         guard let pid = text("pid").flatMap({ Int32($0) }), pid > 0, let host = text("host") else { return nil }
         self.init(

@@ -1,3 +1,4 @@
+import Projections
 import EventLog
 import Glibc
 
@@ -85,6 +86,6 @@ struct KeeperWatch: Sendable {
 
     private func read(_ json: [UInt8]) -> KeptOutcome? {
         guard !json.isEmpty else { return nil }
-        do throws(StrictJSON.Fault) { return try KeptOutcome(json: json) } catch { return nil }
+        do throws(JSONError) { return try KeptOutcome(json: json) } catch { return nil }
     }
 }

@@ -1,3 +1,4 @@
+import Projections
 import Glibc
 
 /// The record of a program that runs: who it is beyond its pid, which may come to mean another process.
@@ -35,7 +36,7 @@ struct RunningChild: Sendable, Equatable {
     }
 
     /// Reads a record. Throws where it is none.
-    init(json bytes: [UInt8]) throws(StrictJSON.Fault) {
+    init(json bytes: [UInt8]) throws(JSONError) {
         let object = try StrictJSON(object: bytes)
         reference = try object.attemptReference()
         worker = try object.text("worker")
@@ -89,7 +90,7 @@ struct KeptOutcome: Sendable, Equatable {
     }
 
     /// Reads an outcome. Throws where it is none.
-    init(json bytes: [UInt8]) throws(StrictJSON.Fault) {
+    init(json bytes: [UInt8]) throws(JSONError) {
         let object = try StrictJSON(object: bytes)
         reference = try object.attemptReference()
         worker = try object.text("worker")
@@ -97,7 +98,7 @@ struct KeptOutcome: Sendable, Equatable {
         case "complete": outcome = .complete(result: object["result"])
         case "failed": outcome = .failed(error: try object.text("error"))
         case "returned": outcome = .returned
-        case let other: throw StrictJSON.Fault(byteOffset: 0, problem: "no such outcome: \(other)")
+        case let other: throw JSONError("no such outcome: \(other)", offset: 0)
         }
         report = RunReport(
             host: try object.text("host"),
@@ -126,21 +127,21 @@ private struct JSONLine {
 }
 
 extension StrictJSON {
-    fileprivate func text(_ name: String) throws(Fault) -> String {
+    fileprivate func text(_ name: String) throws(JSONError) -> String {
         guard let value = self[name], value.first == UInt8(ascii: "\"") else {
-            throw Fault(byteOffset: 0, problem: "a text \"\(name)\" is missing")
+            throw JSONError("a text \"\(name)\" is missing", offset: 0)
         }
         return Self.text(of: value)
     }
 
-    fileprivate func number<Number: LosslessStringConvertible>(_ name: String) throws(Fault) -> Number {
+    fileprivate func number<Number: LosslessStringConvertible>(_ name: String) throws(JSONError) -> Number {
         guard let value = self[name], let number = Number(String(decoding: value, as: UTF8.self)) else {
-            throw Fault(byteOffset: 0, problem: "a number \"\(name)\" is missing")
+            throw JSONError("a number \"\(name)\" is missing", offset: 0)
         }
         return number
     }
 
-    fileprivate func attemptReference() throws(Fault) -> AttemptReference {
+    fileprivate func attemptReference() throws(JSONError) -> AttemptReference {
         AttemptReference(task: try text("task"), attempt: try number("attempt"))
     }
 }

@@ -1,3 +1,4 @@
+import Projections
 import EventLog
 import Glibc
 
@@ -91,7 +92,7 @@ extension Outbox {
                     recovery.damaged.append("\(error): it is left there; make it readable, or remove it")
                     continue
                 }
-                do throws(StrictJSON.Fault) {
+                do throws(JSONError) {
                     if isRunning {
                         let child = try RunningChild(json: bytes)
                         if !adopted.contains(child.reference) { recovery.abandoned.append(child) }
@@ -106,7 +107,7 @@ extension Outbox {
     }
 
     /// Renames a record that is none; a sentence for a warning.
-    private func setAside(_ name: String, _ fault: StrictJSON.Fault) -> String {
+    private func setAside(_ name: String, _ fault: JSONError) -> String {
         let path = "\(directory)/\(name)"
         do throws(FileError) {
             try removeIfPresent(path + ".damaged")

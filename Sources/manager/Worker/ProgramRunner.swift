@@ -1,3 +1,4 @@
+import Projections
 import EventLog
 import Glibc
 import Subprocess
@@ -181,7 +182,7 @@ extension ProgramRunner {
         do throws(CommandTemplateError) {
             guard let command = task.command ?? settings.command else { throw .noCommand(place: place) }
             template = try CommandTemplate(command)
-            do throws(StrictJSON.Fault) { config = try StrictJSON(object: task.config) } catch {
+            do throws(JSONError) { config = try StrictJSON(object: task.config) } catch {
                 throw .badConfig(place: place, fault: error)
             }
         } catch { throw .task("cannot start the program: \(error)") }
