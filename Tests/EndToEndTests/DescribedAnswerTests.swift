@@ -243,6 +243,8 @@ import Testing
         }
         let alone = try HTTPCaller.call(manager.http, "POST", "/compact", #"{"archive":"/a"}"#)
         #expect(alone.status == 400)
+        let future = try HTTPCaller.call(manager.http, "POST", "/compact", #"{"discard_before":"2950-01-01"}"#)
+        #expect(future.status == 400, "a slip of the pen must not take all of history: \(future.body)")
         let other = try RunningManager(scratch.path + "/other")
         #expect(other.stop() == 0)
         let refused = try HTTPCaller.call(

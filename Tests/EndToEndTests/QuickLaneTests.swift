@@ -179,6 +179,7 @@ import Testing
         defer { manager.kill() }
         for head in [
             "GET /healthz HTTP/1.0\r\nHost: 127.0.0.1\r\n",
+            "GET /healthz HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: keep-alive\r\n",
             "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Close\r\n",
             "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: te, close\r\n",
         ] {

@@ -59,6 +59,21 @@ struct ReadingCheckTests {
         #expect(try verb("cancel", "a").status == 2)
     }
 
+    @Test("a state file that somebody changed is told from a damaged journal, and a start mends it")
+    func changedState() throws {
+        try submit("a")
+        let path = folder.path + "/manager_state.json"
+        let changed = try String(contentsOfFile: path, encoding: .utf8).replacing("pending", with: "complete")
+        try changed.write(toFile: path, atomically: true, encoding: .utf8)
+        let damaged = try verb("verify")
+        #expect(damaged.status == 2)
+        #expect(damaged.output.hasPrefix("manager_state.json is damaged: its checksum is wrong. It is no part of"))
+        #expect(!damaged.output.contains("repair"))
+        let manager = try RunningManager(folder.path)
+        #expect(manager.stop() == 0)
+        #expect(try verb("verify").status == 0)
+    }
+
     @Test("nothing is warned of where all is well, with and without a running manager")
     func well() throws {
         try submit("a")

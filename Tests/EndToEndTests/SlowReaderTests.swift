@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import TestSupport
 import Testing
@@ -43,10 +44,10 @@ struct SlowReaderTests {
 
     @Test("who takes it slowly, but goes on, gets all of it", arguments: ["close", "keep-alive"])
     func slow(connection: String) throws {
-        let manager = try manager(24, ["--request-timeout", "1s", "--idle-timeout", "1s"])
-        // Some 8 MB a second: three seconds, of which the system's buffers take up to one.
-        let (length, got) = try state(manager, connection: connection, pace: 8)
-        #expect(length > 24_000_000 && got == length)
+        let manager = try manager(10, ["--request-timeout", "300ms", "--idle-timeout", "300ms"])
+        // Some 2 MB a second: in 300 ms less than the system would buffer of it.
+        let (length, got) = try state(manager, connection: connection, pace: 32)
+        #expect(length > 10_000_000 && got == length)
         #expect(manager.stop() == 0)
     }
 
@@ -64,7 +65,37 @@ struct SlowReaderTests {
         #expect(manager.stop() == 0)
     }
 
-    @Test("a manager that is stopped does not wait for who takes nothing", .timeLimit(.minutes(2)))
+    @Test("a manager that is stopped does not wait for who asks on and on", .timeLimit(.minutes(2)))
+    func asking() throws {
+        let manager = try manager(1)
+        let (url, asks, ended) = (manager.http, DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        Thread.detachNewThread {
+            defer { ended.signal() }
+            guard let caller = try? HTTPCaller(url) else { return }
+            func ask() { caller.send("GET", "/status", headers: ["Connection": "keep-alive"]) }
+            for _ in 0..<4 { ask() }
+            while caller.answer().status == 200 {
+                ask()
+                asks.signal()
+            }
+        }
+        asks.wait()
+        #expect(manager.stop() == 0)
+        ended.wait()
+    }
+
+    @Test("nor for a request whose body does not come: it is told so", .timeLimit(.minutes(2)))
+    func bodyless() throws {
+        let manager = try manager(1, ["--request-timeout", "1h"])
+        let caller = try HTTPCaller(manager.http)
+        caller.send("POST", "/tasks", "{", headers: ["Content-Length": "1000"])
+        // Its head is there when this one's answer is.
+        #expect(try HTTPCaller.raw(manager.http, "GET", "/healthz").status == 200)
+        #expect(manager.stop() == 0)
+        #expect(caller.answer().status == 503)
+    }
+
+    @Test("nor for who takes nothing", .timeLimit(.minutes(2)))
     func stopped() throws {
         let manager = try manager(12, ["--request-timeout", "1h"])
         let caller = try HTTPCaller(manager.http)

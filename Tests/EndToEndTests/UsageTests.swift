@@ -21,7 +21,14 @@ import Testing
         (["token create", "x", "--role", "king"], "--role king is none"),
         (["cancel"], "name tasks, or --phase or --status"),
         (["hold", "a", "--phase", "p"], "name tasks, or --phase and --status, not both"),
-        (["serve", "--stale-after", "x"], "x"),
+        (["serve", "--stale-after", "x"], "--stale-after: 'x' is no duration"),
+        (["serve", "--stale-after", "0s"], "--stale-after 0 would take every attempt away at once"),
+        (["serve", "--segment-bytes", "12q"], "--segment-bytes: '12q' is no size"),
+        (
+            ["compact", "--discard-before", "2950-01-01"],
+            "--discard-before: 2950-01-01T00:00:00.000000Z lies in the future"
+        ),
+        (["tail", "--since", "yesterday"], "--since: 'yesterday' is no time"),
         (["serve", "--listen", "nowhere"], "--listen nowhere is no HOST:PORT"),
         (["priority", "10"], "name tasks, or --phase or --status"),
         (["priority", "a"], "the priority is missing"),

@@ -237,7 +237,7 @@ struct WorkerTests {
         hasty.waitUntilExit()
         #expect(client.ask(#"{"type":"status"}"#)?.contains(#""pending":1"#) == true)
         #expect(manager.stop() == 0)
-        let tail = try RunningManager.verb("tail", "-n", "3", "--json", "--data-dir", data)
+        let tail = try RunningManager.verb("tail", "-n", "10", "--json", "--data-dir", data)
         #expect(tail.output.contains(#""type":"requeued","task":"t1","reason":"returned""#))
     }
 

@@ -144,7 +144,7 @@ import Testing
 
     @Test func `the summary reads as it should`() throws {
         let summary = RunSummary(
-            counts: .init(total: 240, complete: 238, failed: 2), retries: 8, wallSeconds: 95,
+            counts: .init(total: 240, complete: 238, failed: 2), retries: 8, ended: 240, wallSeconds: 95,
             workers: [
                 .init(name: "local0", completed: 120, failed: 4, busySeconds: 93.1, runSeconds: 93.1),
                 .init(name: "local1", completed: 118, failed: 4, busySeconds: 90, runSeconds: 90),
@@ -190,7 +190,7 @@ import Testing
     @Test func `failures beyond ten are counted, and long errors are shortened`() {
         let failures = (1...13).map { RunSummary.Failure(task: "t\($0)", error: String(repeating: "x", count: 500)) }
         let text = RunSummary(
-            counts: .init(total: 13, failed: 13), retries: 0, wallSeconds: 0, workers: [], failures: failures
+            counts: .init(total: 13, failed: 13), retries: 0, ended: 0, wallSeconds: 0, workers: [], failures: failures
         ).text()
         #expect(text.contains("… and 3 more"))
         #expect(text.split(separator: "\n").allSatisfy { $0.count <= 120 })

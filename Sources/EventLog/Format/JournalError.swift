@@ -121,6 +121,11 @@ public struct JournalDamage: Error, Sendable, Equatable, CustomStringConvertible
         if let byte { place += ", byte \(byte)" }
         if kind == .gap { return "known gap in \(place), at seq \(position): \(detail)" }
         if kind == .copy { return "\(file) is damaged: \(detail)" }
+        if kind == .bitRot, file.hasPrefix("../"), position == .zero {
+            return
+                "\(place) is damaged: \(detail). It is no part of the journal: a start takes "
+                + "the newest good backup and the journal in its place, and writes it anew"
+        }
         if kind == .state { return "\(file) is not the state that the journal gives: \(detail)" }
         if kind == .anchor { return "the anchor at seq \(position) does not hold: \(detail)" }
         return "the journal is damaged (\(kind.rawValue)) in \(place), at seq \(position): \(detail). "

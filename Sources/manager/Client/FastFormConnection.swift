@@ -65,7 +65,7 @@ final class FastFormConnection: Sendable {
     }
 
     /// The system's words for why a connection failed.
-    private static func words(_ error: any Error) -> String {
+    static func words(_ error: any Error) -> String {
         if let failed = error as? NIOConnectionError, let first = failed.connectionErrors.first {
             return words(first.error)
         }

@@ -67,8 +67,9 @@ struct CompactCommand: AsyncParsableCommand {
         }
         let before: LogTime
         do { before = try MomentText.time(discardBefore, now: LogTime.now()) } catch {
-            throw ValidationError("\(error)")
+            throw ValidationError("--discard-before: \(error)")
         }
+        if let problem = Discarding.problem(withTime: before) { throw ValidationError("--discard-before: \(problem)") }
         guard archive?.isEmpty != true else { throw ValidationError("--archive names no directory") }
         let path = archive.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
         return Discarding(data: data, before: before, archive: path)
@@ -138,7 +139,7 @@ struct CompactCommand: AsyncParsableCommand {
         func files(_ key: String) -> String { numbers[key] == 1 ? "1 file" : "\(numbers[key] ?? 0) files" }
         return text(discarded, texts)
             + "Compacted: \(files("segments_before")) with \(before) bytes became "
-            + "\(files("segments_after")) with \(after) bytes (\(share)%); every line is kept\n"
+            + "\(files("segments_after")) with \(after) bytes (\(share)%); every line \(discarded == nil ? "" : "of these ")is kept\n"
     }
 
     private static func text(_ discarded: [String: Int64]?, _ texts: [String: String]) -> String {
@@ -147,8 +148,9 @@ struct CompactCommand: AsyncParsableCommand {
             return "Nothing was discarded: no segment lies wholly before that time\n"
         }
         let moved = texts["archive"].map { "moved to \($0)" } ?? "discarded"
+        let segments = discarded["segments"] == 1 ? "1 segment" : "\(discarded["segments"] ?? 0) segments"
         return
-            "\(discarded["events"] ?? 0) events in \(discarded["segments"] ?? 0) segments (\(discarded["bytes"] ?? 0) bytes) "
+            "\(discarded["events"] ?? 0) events in \(segments) (\(discarded["bytes"] ?? 0) bytes) "
             + "were \(moved); history begins behind seq \(last), \(texts["baseline"] ?? "") stands in for it\n"
     }
 }

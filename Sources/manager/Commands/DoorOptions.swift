@@ -89,10 +89,10 @@ struct LimitOptions: ParsableArguments {
     func limits() throws -> ServerLimits {
         var limits = ServerLimits()
         do {
-            limits.bodyBytes = Int(try MomentText.sizeBytes(maxBody))
-            limits.headerBytes = Int(try MomentText.sizeBytes(maxHeader))
-            limits.request = try MomentText.duration(requestTimeout)
-            limits.idle = try MomentText.duration(idleTimeout)
+            limits.bodyBytes = Int(try MomentText.sizeBytes(maxBody, "--max-body"))
+            limits.headerBytes = Int(try MomentText.sizeBytes(maxHeader, "--max-header"))
+            limits.request = try MomentText.duration(requestTimeout, "--request-timeout")
+            limits.idle = try MomentText.duration(idleTimeout, "--idle-timeout")
         } catch { throw ValidationError("\(error)") }
         limits.items = maxItems
         limits.connections = maxConnections

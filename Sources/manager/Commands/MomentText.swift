@@ -68,22 +68,25 @@ enum MomentText {
         return LogTime(microseconds: parsed.microseconds - offsetMinutes * 60_000_000)
     }
 
-    /// A duration such as `50s`, `10m`, `2h`.
-    static func duration(_ text: String) throws(Malformed) -> Duration {
+    /// A duration such as `50s`, `10m`, `2h`; a bare number means seconds. `flag`: whose value it is, for the error.
+    static func duration(_ text: String, _ flag: String? = nil) throws(Malformed) -> Duration {
         guard let seconds = DurationText.seconds(text), seconds >= 0 else {
-            throw Malformed(description: "'\(text)' is no duration: write 500ms, 50s, 10m, 2h or 7d (at most 36525d)")
+            throw Malformed(
+                description: "\(place(flag))'\(text)' is no duration: write 500ms, 50s, 10m, 2h or 7d (at most 36525d)")
         }
         return .milliseconds(Int64(seconds * 1000))
     }
 
-    /// A size such as `20000` or `64MiB`, in bytes.
-    static func sizeBytes(_ text: String) throws(Malformed) -> Int64 {
+    private static func place(_ flag: String?) -> String { flag.map { $0 + ": " } ?? "" }
+
+    /// A size such as `20000` or `64MiB`, in bytes. `flag`: whose value it is, for the error.
+    static func sizeBytes(_ text: String, _ flag: String? = nil) throws(Malformed) -> Int64 {
         let units: [(String, Int64)] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1), ("", 1)]
         for (unit, factor) in units where text.hasSuffix(unit) {
             if let number = Int64(text.dropLast(unit.count)), number > 0, number < 1 << 50 / factor {
                 return number * factor
             }
         }
-        throw Malformed(description: "'\(text)' is no size: write 20000, 512KiB or 64MiB")
+        throw Malformed(description: "\(place(flag))'\(text)' is no size: write 20000, 512KiB or 64MiB")
     }
 }

@@ -176,7 +176,11 @@ struct PriorityCommand: AsyncParsableCommand {
             wanted = last
             ids.removeLast()
         }
-        guard let wanted else { throw ValidationError("the priority is missing: manager priority 10 TASK …") }
+        guard let wanted else {
+            throw ValidationError(
+                "no whole number of 64 bits stands first or last: the priority is missing, as in manager priority 10 TASK …"
+            )
+        }
         try await options.carryOut(.priority, ids, priority: wanted)
     }
 }

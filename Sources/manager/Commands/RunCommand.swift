@@ -41,7 +41,9 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     private func size() throws -> Int64 {
-        do { return try MomentText.sizeBytes(segmentBytes) } catch { throw ValidationError("\(error)") }
+        do { return try MomentText.sizeBytes(segmentBytes, "--segment-bytes") } catch {
+            throw ValidationError("\(error)")
+        }
     }
 }
 

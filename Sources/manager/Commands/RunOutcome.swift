@@ -6,16 +6,17 @@ enum RunOutcome {
     static func summary(
         data: DataDirectory, before: ManagerState, after: ManagerState, wallSeconds: Double
     ) throws -> RunSummary {
+        let ended = RunCounts(after).done - RunCounts(before).done
         var summary = RunSummary(
-            counts: RunCounts(after),
-            retries: after.attemptTotal - before.attemptTotal - (RunCounts(after).done - RunCounts(before).done),
-            wallSeconds: wallSeconds, workers: rows(before, after))
-        summary.retries = max(0, summary.retries)
+            counts: RunCounts(after), retries: max(0, after.attemptTotal - before.attemptTotal - ended),
+            ended: max(0, ended), wallSeconds: wallSeconds, workers: rows(before, after))
         summary.failures = after.unfinished.map { RunSummary.Failure(task: $0.task, error: $0.why) }
         summary.means = ResultMeans(rows: try results(data, after))
         let prefix = data.path == "." ? "" : data.path + "/"
-        summary.files = [
-            (prefix + "final_results.csv", "one row a completion"),
+        if try data.fileSystem.metadata(data.path + "/final_results.csv") != nil {
+            summary.files.append((prefix + "final_results.csv", "one row a completion"))
+        }
+        summary.files += [
             (prefix + "manager_state.json", "every task as it stands"),
             (prefix + "journal/", "every event, in order"),
         ]

@@ -26,6 +26,8 @@ struct RunSummary: Sendable {
     var counts: RunCounts
     /// Attempts beyond the first of each task that ended in this run.
     var retries: Int
+    /// Tasks that ended in this run.
+    var ended: Int
     /// From start to end, in seconds.
     var wallSeconds: Double
     /// In the order to be shown.
@@ -51,7 +53,7 @@ struct RunSummary: Sendable {
     }
 
     private var headline: [String] {
-        let rate = wallSeconds > 0 && counts.done > 0 ? Double(counts.done) / wallSeconds : nil
+        let rate = wallSeconds > 0 && ended > 0 ? Double(ended) / wallSeconds : nil
         let open = counts.total - counts.done
         var outcome = ["\(counts.complete) complete", "\(counts.failed) failed"]
         if counts.setAside > 0 { outcome.append("\(counts.setAside) cancelled or held") }

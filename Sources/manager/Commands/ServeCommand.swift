@@ -55,17 +55,23 @@ struct ServeCommand: AsyncParsableCommand {
                 data: data, http: try endpoint(listen, "--listen"),
                 workers: try endpoint(workerListen, "--worker-listen"))
             do {
-                options.segmentBytes = try MomentText.sizeBytes(segmentBytes)
-                options.snapshotEvery = try MomentText.duration(snapshotEvery)
-                options.silence.staleAfter = try MomentText.duration(staleAfter)
-                options.silence.workerTimeout = try workerTimeout.map { try MomentText.duration($0) }
-                options.backupEvery = try MomentText.duration(backupEvery)
-                options.budget.mostBytes = try journalBytes.map { try MomentText.sizeBytes($0) }
-                options.budget.keepSeconds = try keep.map { try MomentText.duration($0).seconds }
+                options.segmentBytes = try MomentText.sizeBytes(segmentBytes, "--segment-bytes")
+                options.snapshotEvery = try MomentText.duration(snapshotEvery, "--snapshot-every")
+                options.silence.staleAfter = try MomentText.duration(staleAfter, "--stale-after")
+                options.silence.workerTimeout = try workerTimeout.map {
+                    try MomentText.duration($0, "--worker-timeout")
+                }
+                options.backupEvery = try MomentText.duration(backupEvery, "--backup-every")
+                options.budget.mostBytes = try journalBytes.map { try MomentText.sizeBytes($0, "--journal-bytes") }
+                options.budget.keepSeconds = try keep.map { try MomentText.duration($0, "--keep").seconds }
                 options.backups = BackupThinning(
-                    most: keepBackups, mostBytes: try MomentText.sizeBytes(backupBytes))
-                options.csvEvery = try MomentText.duration(csvEvery)
+                    most: keepBackups, mostBytes: try MomentText.sizeBytes(backupBytes, "--backup-bytes"))
+                options.csvEvery = try MomentText.duration(csvEvery, "--csv-every")
             } catch { throw ValidationError("\(error)") }
+            if options.silence.staleAfter == .zero {
+                throw ValidationError(
+                    "--stale-after 0 would take every attempt away at once: for never, name a long time such as 36500d")
+            }
             if options.csvEvery < .milliseconds(10) {
                 throw ValidationError("--csv-every \(csvEvery) is less than 10ms")
             }

@@ -46,7 +46,7 @@ struct TailCommand: AsyncParsableCommand {
             filter.worker = worker.map { Array($0.utf8) }
             if let since {
                 do { filter.since = try MomentText.since(since, now: LogTime.now()) } catch {
-                    throw ValidationError("\(error)")
+                    throw ValidationError("--since: \(error)")
                 }
             }
             let last = n ?? (from != nil || since != nil ? nil : 10)

@@ -17,8 +17,11 @@ struct DataOptions: ParsableArguments {
     /// The directory, which must be there.
     func existing() throws -> DataDirectory {
         let data = data
-        guard try data.fileSystem.metadata(data.path)?.isDirectory == true else {
-            throw VerbFailure("there is no directory \(data.path)", status: 1)
+        guard let found = try data.fileSystem.metadata(data.path) else {
+            throw VerbFailure("there is no directory '\(data.path)': name one with --data-dir", status: 1)
+        }
+        guard found.isDirectory else {
+            throw VerbFailure("\(data.path) is no directory: --data-dir names the one that holds journal/", status: 1)
         }
         return data
     }

@@ -29,14 +29,19 @@ struct WaitCommand: AsyncParsableCommand {
             let data = try dataOptions.forReading()
             var limit: Double?
             if let timeout {
-                do { limit = try MomentText.duration(timeout).seconds } catch { throw ValidationError("\(error)") }
+                do { limit = try MomentText.duration(timeout, "--timeout").seconds } catch {
+                    throw ValidationError("\(error)")
+                }
             }
             let (ids, phase) = (tasks, phase)
             let end = limit.map { ContinuousClock.now + .milliseconds(Int64($0 * 1000)) }
             let ended = try await onThread(named: "wait") {
                 Result { try Self.wait(data, ids, phase, until: end) }
             }.get()
-            guard let ended else { throw VerbFailure("not done after \(timeout ?? "")", status: 1) }
+            guard let ended else {
+                throw VerbFailure(
+                    "not done after \(timeout ?? "")\(timeout?.last?.isNumber == true ? "s" : "")", status: 1)
+            }
             Terminal.write(ended.text)
             if !ended.isAllComplete { throw ExitCode(1) }
         }

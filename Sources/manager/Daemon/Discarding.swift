@@ -18,6 +18,12 @@ struct Discarding: Sendable {
     /// Where they are moved to; nil: they are dropped.
     let archive: String?
 
+    /// Why nothing may be discarded up to a time; nil where it may: a future one is a slip of the pen, and would take all.
+    static func problem(withTime before: LogTime) -> String? {
+        before <= LogTime.now()
+            ? nil : "\(before) lies in the future, and all of history before it: write 'now' to discard that"
+    }
+
     /// What went.
     struct Done: Sendable {
         var plan: DiscardPlan

@@ -19,17 +19,16 @@ final class AnswerDelivery: ChannelDuplexHandler, RemovableChannelHandler {
     init(patience: TimeAmount) { self.patience = patience }
 
     func channelInactive(context: ChannelHandlerContext) {
-        rest()
+        check?.cancel()
         context.fireChannelInactive()
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if event is ChannelShouldQuiesceEvent, !isStopping {
             isStopping = true
-            if check != nil {
-                rest()
-                watch(context)
-            }
+            check?.cancel()
+            check = nil
+            watch(context)
         }
         context.fireUserInboundEventTriggered(event)
     }
@@ -55,7 +54,7 @@ final class AnswerDelivery: ChannelDuplexHandler, RemovableChannelHandler {
         context.writeAndFlush(NIOAny(ByteBuffer()), promise: isOut)
     }
 
-    /// Looks again and again whether the client has taken something; where it has not, closes.
+    /// Looks again and again whether the client has taken something, or all when the manager stops; where not, closes.
     private func watch(_ context: ChannelHandlerContext) {
         guard check == nil else { return }
         let box = NIOLoopBound((self, context), eventLoop: context.eventLoop)
@@ -63,17 +62,19 @@ final class AnswerDelivery: ChannelDuplexHandler, RemovableChannelHandler {
         check = context.eventLoop.scheduleTask(in: isStopping ? min(patience, Self.stopPatience) : patience) {
             let (handler, context) = box.value
             handler.check = nil
-            guard !handler.isStopping, handler.unsent(context) < before else { return context.close(promise: nil) }
+            let now = handler.unsent(context)
+            guard handler.isStopping ? now == 0 : now < before else { return context.close(promise: nil) }
             handler.watch(context)
         }
     }
 
     private func rest() {
+        guard !isStopping else { return }
         check?.cancel()
         check = nil
     }
 
-    /// Bytes that wait for the client, beside those that the system holds for it.
+    /// Bytes that wait for the client, beside those that the system holds for it (see `PlainDoor`).
     private func unsent(_ context: ChannelHandlerContext) -> Int {
         (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }

@@ -33,6 +33,8 @@ struct ClaimBody: Sendable {
             }
         }
         guard let worker else { throw Problem(.badRequest, "worker is missing: the name of who asks") }
+        if let problem = Bounds.problem(withName: worker, what: "worker") { throw Problem(.badRequest, problem) }
+        if let gpu, gpu < 0 { throw Problem(.badRequest, "gpu is \(gpu): name the GPU's number, 0 or more") }
         guard (1...1000).contains(count) else {
             throw Problem(.badRequest, "count is \(count), 1 to 1000 are allowed")
         }

@@ -16,6 +16,8 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Bytes of a body that buy one more second.
     private static let bytesOfASecond = 16 << 10
+    /// How long a manager that stops waits for the rest of a request.
+    private static let stopPatience = Duration.seconds(5)
 
     private let limits: ServerLimits
     private let count: ConnectionCount
@@ -27,6 +29,9 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
     private var isAnswered = false
     /// An answer's head is out, and its end is not.
     private var isAnswering = false
+    /// The manager stops: what is asked already is answered, and nothing more is taken.
+    private var isStopping = false
+    private var isDeaf = false
 
     init(_ limits: ServerLimits, _ count: ConnectionCount) {
         self.limits = limits
@@ -58,9 +63,20 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelInactive()
     }
 
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is ChannelShouldQuiesceEvent, !isStopping {
+            isStopping = true
+            if phase == .body { wait(context, min(limits.request, Self.stopPatience)) }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard phase != .over else { return }
+        guard phase != .over, !isDeaf else { return }
         switch unwrapInboundIn(data) {
+        case .head where isStopping:
+            isDeaf = true
+            return
         case .head:
             isAnswered = false
             guard entry == .served else {
@@ -98,6 +114,10 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
         case .body: break
         case .end:
             (isAnswered, isAnswering) = (true, false)
+            if isStopping {
+                context.writeAndFlush(data, promise: promise)
+                return context.close(promise: nil)
+            }
             if phase == .answer {
                 phase = .head
                 wait(context, limits.idle)
@@ -139,13 +159,17 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
             context.close(promise: nil)
         case .body:
             let allowed = TimeAmount(limits.request) + .seconds(Int64(bodyBytes / Self.bytesOfASecond))
-            let left = began + allowed - .now()
+            let left = isStopping ? .nanoseconds(0) : began + allowed - .now()
             guard left > .nanoseconds(0) else {
                 // A second answer would be taken for that of the next request.
                 if isAnswered {
                     phase = .over
                     context.close(promise: nil)
                     return
+                }
+                guard !isStopping else {
+                    return end(
+                        context, .serviceUnavailable, "the manager stops: send the request again when it is back")
                 }
                 return end(
                     context, .requestTimeout, "the request's body did not come in time: send it faster, or in parts")

@@ -9,7 +9,9 @@ final class ConnectionWishes: ChannelInboundHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard case .head(var head) = unwrapInboundIn(data) else { return context.fireChannelRead(data) }
-        let isSaid = head.isKeepAlive || head.headers.first(name: "connection") == "close"
+        // HTTP/1.0 would want its wish to stay confirmed.
+        let stays = head.isKeepAlive && head.version == .http1_1
+        let isSaid = stays || head.headers.first(name: "connection") == "close"
         var hosts = 0
         for (name, _) in head.headers where name.utf8.count == 4 && name.lowercased() == "host" { hosts += 1 }
         guard !isSaid || hosts > 1 else { return context.fireChannelRead(data) }

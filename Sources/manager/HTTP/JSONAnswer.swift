@@ -73,6 +73,9 @@ struct Gatekeeper: RouterMiddleware {
         let host = request.head.authority ?? ""
         guard answers(to: host, local: context.local) else {
             let name = Self.name(host)
+            guard !name.isEmpty else {
+                throw Problem(.misdirectedRequest, "the request names no host: send the header Host")
+            }
             throw Problem(
                 .misdirectedRequest,
                 "this manager does not answer to the host name '\(name)': --allow-host \(name) lets it")

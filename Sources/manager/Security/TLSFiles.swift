@@ -1,4 +1,5 @@
 import EventLog
+import NIOCore
 import NIOSSL
 
 /// A certificate and its key, as they were read.
@@ -28,6 +29,8 @@ struct TLSFiles: Sendable {
                 certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(secret))
             configuration.minimumTLSVersion = .tlsv12
             configuration.applicationProtocols = ["http/1.1"]
+            // A client that takes nothing does not say goodbye either.
+            configuration.shutdownTimeout = .seconds(1)
             context = try NIOSSLContext(configuration: configuration)
         } catch let problem as Problem { throw problem } catch {
             throw Problem(

@@ -195,10 +195,12 @@ enum TaskRequest {
         }
         if spec.outputDirectories.isEmpty { spec.outputDirectories = ["results_\(spec.phase)"] }
         guard spec.priority.magnitude <= Int32.max.magnitude else {
-            throw JSONError("priority is out of range", offset: reader.at)
+            throw JSONError(
+                "priority is \(spec.priority), at most 2147483648 below or 2147483647 above 0 are allowed,",
+                offset: reader.at)
         }
         guard (0...1_000_000).contains(spec.maxRetries) else {
-            throw JSONError("max_retries is out of range", offset: reader.at)
+            throw JSONError("max_retries is \(spec.maxRetries), 0 to 1000000 are allowed,", offset: reader.at)
         }
         return spec
     }
