@@ -102,6 +102,9 @@ struct TailTests {
         #expect(try tail("--json", "--since", "-0s").output == "")
         #expect(positions(try tail("--json", "--seq", "7", "-n", "3").output) == [5, 6, 7])
         #expect(try tail("-f", "--seq", "7").status == 64)
+        let none = try tail("--task", "t99", "--worker", "w")
+        #expect(none.status == 0 && none.output.isEmpty)
+        #expect(none.errors == "manager: there is no such event of task 't99' and worker 'w'\n")
         let remote = ["--url", manager.http]
         #expect(
             try VerbRun(["tail", "--json", "--phase", "q", "-n", "3"] + remote).output.split(separator: "\n").count == 3

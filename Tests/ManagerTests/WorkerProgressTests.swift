@@ -142,6 +142,20 @@ import Testing
         #expect(ResultMeans(rows: [.init(config: [], result: Array("[]".utf8))]) == nil)
     }
 
+    @Test(
+        arguments: [
+            (nil, "nope", "no config has a key 'nope': there are kind, poison_ratio, seed, width"),
+            ("nope", nil, "no result has a number 'nope': there are test_accuracy, test_loss"),
+            (nil, "kind", "the key 'kind' has one value only: there is nothing to compare"),
+        ] as [(String?, String?, String)]) func `why there is no table is said`(
+            metric: String?, key: String?, says: String
+        )
+    {
+        #expect(ResultMeans(rows: rows(), metric: metric, by: key) == nil)
+        #expect(ResultMeans.problem(with: rows(), metric: metric, by: key) == says)
+        #expect(ResultMeans.problem(with: [], metric: metric, by: key) == "no task has a result yet")
+    }
+
     @Test func `the summary reads as it should`() throws {
         let summary = RunSummary(
             counts: .init(total: 240, complete: 238, failed: 2), retries: 8, ended: 240, wallSeconds: 95,

@@ -20,6 +20,14 @@ struct EventFilter: Sendable {
         if let worker, event.worker.map({ !$0.elementsEqual(worker) }) ?? true { return false }
         return true
     }
+
+    /// The task and the worker that are named, for people; nil where none is.
+    var names: String? {
+        let named = [("task", task), ("worker", worker)].compactMap { what, name in
+            name.map { "\(what) '\(String(decoding: $0, as: UTF8.self))'" }
+        }
+        return named.isEmpty ? nil : named.joined(separator: " and ")
+    }
 }
 
 /// Tells whether an event is of a phase's task: only `added` names the phase, everything else the task alone.
@@ -51,7 +59,7 @@ final class PhaseFilter: Sendable {
             }
             return true
         }
-        if let known = lookup(event.task) { return known == phase }
+        if let known = lookup(event.task) { return known.utf8.elementsEqual(phase.utf8) }
         return added.withLock { $0.contains(String(decoding: event.task, as: UTF8.self)) }
     }
 }

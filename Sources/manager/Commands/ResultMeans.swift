@@ -41,7 +41,24 @@ struct ResultMeans: Sendable, Equatable {
     ///     else the first that is a number everywhere and varies.
     ///   - key: the config's key; nil: the one (but for the seed) whose values explain most of the metric's variance.
     init?(rows: [Row], metric: String? = nil, by key: String? = nil) {
-        let parsed = rows.compactMap { row -> (config: [String: String], result: [(String, Double)])? in
+        let parsed = Self.parsed(rows)
+        guard let metric = metric ?? Self.chosenMetric(parsed.map(\.result)) else { return nil }
+        let points = parsed.compactMap { row in
+            row.result.first { $0.0 == metric }.map { (config: row.config, value: $0.1) }
+        }
+        let keys = Set(points.flatMap(\.config.keys)).sorted()
+        let tables = (key.map { [$0] } ?? keys.filter { $0 != "seed" }).compactMap { key in
+            Self.groups(points, by: key).map { (key: key, groups: $0.groups, explained: $0.explained) }
+        }
+        guard let best = tables.max(by: { $0.explained < $1.explained }) else { return nil }
+        self.metric = metric
+        self.key = best.key
+        groups = best.groups
+    }
+
+    /// The configs' single values as text, and the results' numbers.
+    private static func parsed(_ rows: [Row]) -> [(config: [String: String], result: [(String, Double)])] {
+        rows.compactMap { row in
             do throws(JSONError) {
                 let config = try StrictJSON(object: row.config).members
                 let result = try StrictJSON(object: row.result).members
@@ -56,18 +73,25 @@ struct ResultMeans: Sendable, Equatable {
                 return nil
             }
         }
-        guard let metric = metric ?? Self.chosenMetric(parsed.map(\.result)) else { return nil }
-        let points = parsed.compactMap { row in
-            row.result.first { $0.0 == metric }.map { (config: row.config, value: $0.1) }
+    }
+
+    /// Why rows make no table, as a sentence that names what there is.
+    static func problem(with rows: [Row], metric: String?, by key: String?) -> String {
+        let parsed = parsed(rows)
+        let numbers = Set(parsed.flatMap { $0.result.map(\.0) }).sorted()
+        let keys = Set(parsed.flatMap(\.config.keys)).sorted()
+        if rows.isEmpty { return "no task has a result yet" }
+        if numbers.isEmpty { return "no result has a number" }
+        if let metric, !numbers.contains(metric) {
+            return "no result has a number '\(metric)': there are \(numbers.joined(separator: ", "))"
         }
-        let keys = Set(points.flatMap(\.config.keys)).sorted()
-        let tables = (key.map { [$0] } ?? keys.filter { $0 != "seed" }).compactMap { key in
-            Self.groups(points, by: key).map { (key: key, groups: $0.groups, explained: $0.explained) }
+        guard let key else {
+            return "no key of the configs has 2 to \(maximumGroups) values that could be compared: --by names another"
         }
-        guard let best = tables.max(by: { $0.explained < $1.explained }) else { return nil }
-        self.metric = metric
-        self.key = best.key
-        groups = best.groups
+        let values = Set(parsed.compactMap { $0.config[key] }).count
+        if values == 0 { return "no config has a key '\(key)': there are \(keys.joined(separator: ", "))" }
+        if values == 1 { return "the key '\(key)' has one value only: there is nothing to compare" }
+        return "the key '\(key)' has \(values) values, at most \(maximumGroups) make a table: use --csv"
     }
 
     private static func number(_ value: [UInt8]) -> Double? {

@@ -64,8 +64,7 @@ struct ResultsCommand: AsyncParsableCommand {
         let ordered = rows.sorted { $0.key < $1.key }.map(\.value)
         guard let means = ResultMeans(rows: ordered, metric: metric, by: key) else {
             throw VerbFailure(
-                "no table can be made: there is no result yet, none of them is a number, or the key does not vary",
-                status: 1)
+                "no table can be made: \(ResultMeans.problem(with: ordered, metric: metric, by: key))", status: 1)
         }
         Terminal.write(means.lines.joined(separator: "\n") + "\n")
     }

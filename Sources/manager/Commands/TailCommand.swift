@@ -111,14 +111,22 @@ struct Tail: Sendable {
             start = max(start, before.next)
         }
         var next = start
+        var isEmpty = true
         if let last {
             let end = try end(last, from: start)
             for text in end.texts { Terminal.write(text) }
+            isEmpty = end.texts.isEmpty && last > 0
             next = max(end.next, start)
         } else {
-            next = try read(from: start, upTo: limit) { Terminal.write($0) }
+            next = try read(from: start, upTo: limit) { text in
+                isEmpty = false
+                Terminal.write(text)
+            }
         }
-        guard follows else { return }
+        guard follows else {
+            if isEmpty, let names = filter.names { Terminal.complain("manager: there is no such event of \(names)") }
+            return
+        }
         let waiter = JournalWatch(journal)
         while true {
             let sight = waiter.look()
