@@ -39,6 +39,33 @@ struct ExactIDTests {
         #expect(manager.stop() == 0)
     }
 
+    @Test("configs and output directories that look the same are others, too")
+    func membersOfTasks() throws {
+        let manager = try RunningManager(scratch.path)
+        let client = try LineClient(port: manager.workers)
+        func add(_ config: String, _ directory: String) -> String? {
+            client.ask(
+                #"{"type":"add","tasks":[{"task_id":"t","phase":"p","config":{"x":"\#(config)"},"output_dirs":["\#(directory)"]}]}"#
+            )
+        }
+        #expect(add(ids[0], ids[0]) == #"{"type":"added","added":1,"existing":0}"#)
+        #expect(add(ids[1], ids[0])?.hasPrefix(#"{"type":"error""#) == true)
+        #expect(add(ids[0], ids[1])?.hasPrefix(#"{"type":"error""#) == true)
+        #expect(manager.stop() == 0)
+        // A sweep's other output directory extends its task.
+        let sweep = scratch.path + "/sweep.yaml"
+        for directory in ids.map(decoded) {
+            try "defaults: {output_dir: \(directory)}\nq:\n  combinations:\n    - a: [1]\n".write(
+                toFile: sweep, atomically: true, encoding: .utf8)
+            #expect(try VerbRun(["submit", sweep, "--data-dir", scratch.path]).status == 0)
+        }
+        let state = try Data(contentsOf: URL(fileURLWithPath: scratch.path + "/manager_state.json"))
+        let whole = try #require(try JSONSerialization.jsonObject(with: state) as? [String: Any])
+        let tasks = try #require(whole["tasks"] as? [String: [String: Any]])
+        let directories = try #require(tasks["q_0_42"]?["output_dirs"] as? [String])
+        #expect(directories.map { Array($0.utf8) } == ids.map { Array(decoded($0).utf8) })
+    }
+
     private func decoded(_ escaped: String) -> String {
         escaped == ids[0] ? "caf\u{e9}" : "cafe\u{301}"
     }

@@ -144,6 +144,17 @@ struct ServeTests {
         #expect(!FileManager.default.fileExists(atPath: scratch.path + "/data/journal"))
     }
 
+    @Test("tasks that wait for what never comes are named at the start")
+    func neverClaimable() throws {
+        let sweep = scratch.path + "/sweep.yaml"
+        try "a:\n  after: b\n  combinations:\n    - x: [1]\nb:\n  after: a\n  combinations:\n    - x: [1, 2]\n".write(
+            toFile: sweep, atomically: true, encoding: .utf8)
+        let run = try RunningManager.verb("run", sweep, "--data-dir", scratch.path + "/data", "--", "true")
+        #expect(run.status == 1)
+        #expect(run.output.contains("never claimable as things stand: 1 task waits for b\n"))
+        #expect(run.output.contains("never claimable as things stand: 2 tasks wait for a\n"))
+    }
+
     @Test("run works a sweep off, and run again it adds nothing")
     func runTwice() throws {
         let sweep = scratch.path + "/sweep.yaml"

@@ -155,11 +155,17 @@ import Testing
 
     @Test func `a manager that cannot be asked is asked again, one that refuses ends the worker`() async throws {
         let port = ScriptedPort(tasks: [benchTask("a", command: ["true"])])
-        port.failClaims([.unavailable("starting"), .unavailable("starting")])
+        port.failClaims([.unavailable("away"), .unavailable("away"), .unavailable("starting"), .unavailable("away")])
         port.onDelivery { _ in port.failClaims([.refused("no token")]) }
-        let worker = try bench.worker(port: port)
+        let log = WarningLog()
+        let worker = try bench.worker(port: port, logger: log.logger)
         await #expect(throws: WorkerPortError.self) { try await worker.run() }
         #expect(port.deliveries.map(\.task) == ["a"])
+        // Each reason is said when it begins.
+        let reasons = ["away", "starting", "away"].map {
+            "the manager gives no tasks now: \($0); it is asked again until it does"
+        }
+        #expect(log.warnings == reasons + ["the manager refuses this worker: no token"])
     }
 
     @Test func `a task without a command fails with the way out`() async throws {

@@ -32,7 +32,8 @@ extension ManagerState {
         guard JSONEquality.equal(words.with(Int(task.seed)) { Array($0) }, spec.seed) else {
             throw conflict(id, "seed")
         }
-        guard words.with(Int(task.outputDirectories), { Self.strings($0) }) == spec.outputDirectories else {
+        let directories = words.with(Int(task.outputDirectories)) { Self.strings($0) }
+        guard directories.elementsEqual(spec.outputDirectories, by: { ExactText($0) == ExactText($1) }) else {
             throw conflict(id, "output_dirs")
         }
         return .existing
@@ -65,9 +66,9 @@ public enum JSONEquality {
     }
 
     private indirect enum Value: Equatable {
-        case object([String: Value])
+        case object([ExactText: Value])
         case array([Value])
-        case string(String)
+        case string(ExactText)
         case number(Double)
         case wholeNumber(Int64)
         case bool(Bool)
@@ -84,21 +85,23 @@ public enum JSONEquality {
     private static func read(_ reader: inout JSONReader) throws(JSONError) -> Value {
         switch try reader.kind() {
         case .object:
-            var members: [String: Value] = [:]
-            try reader.object { key, reader throws(JSONError) in members[key] = try read(&reader) }
+            var members: [ExactText: Value] = [:]
+            try reader.object { key, reader throws(JSONError) in members[ExactText(key)] = try read(&reader) }
             return .object(members)
         case .array:
             var items: [Value] = []
             try reader.array { reader throws(JSONError) in items.append(try read(&reader)) }
             return .array(items)
-        case .string: return .string(try reader.string())
+        case .string: return .string(ExactText(try reader.string()))
         case .number:
             var raw: [UInt8] = []
             try reader.compact(into: &raw)
             let text = String(decoding: raw, as: UTF8.self)
             if let whole = Int64(text) { return .wholeNumber(whole) }
             // Whole numbers beyond 64 bits are compared by their digits: as doubles, neighbours would be equal.
-            if text.utf8.allSatisfy({ $0 == 45 || (48...57).contains($0) }) { return .string("number \(text)") }
+            if text.utf8.allSatisfy({ $0 == 45 || (48...57).contains($0) }) {
+                return .string(ExactText("number \(text)"))
+            }
             let number = Double(text) ?? 0
             if let whole = Int64(exactly: number) { return .wholeNumber(whole) }
             return .number(number)

@@ -296,7 +296,10 @@ extension ManagerState {
 
     private mutating func extendedDirectories(_ old: UInt32, _ added: UnsafeBufferPointer<UInt8>) -> UInt32 {
         var directories = words.with(Int(old)) { Self.strings($0) }
-        for directory in Self.strings(added) where !directories.contains(directory) { directories.append(directory) }
+        var seen = Set(directories.map(ExactText.init))
+        for directory in Self.strings(added) where seen.insert(ExactText(directory)).inserted {
+            directories.append(directory)
+        }
         var json: [UInt8] = []
         appendJSONStrings(directories, to: &json)
         return word(json)

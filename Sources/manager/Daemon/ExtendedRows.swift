@@ -92,12 +92,12 @@ struct ExtendedRows {
 
     /// One sentence a directory.
     private func tell(of tasks: [Wanted], _ problems: [String]) {
-        for directory in Set(tasks.flatMap(\.directories)).sorted() {
-            let ids = tasks.filter { $0.directories.contains(directory) }.map(\.task).sorted()
+        for directory in Set(tasks.flatMap(\.directories).map(ExactText.init)).sorted() {
+            let ids = tasks.filter { $0.directories.contains { ExactText($0) == directory } }.map(\.task).sorted()
             let isOne = ids.count == 1
             let named = ids.prefix(3).joined(separator: ", ") + (ids.count > 3 ? ", … and \(ids.count - 3) more" : "")
             results.say(
-                "\(directory)/\(ResultFiles.fileName) gets no \(isOne ? "row" : "rows") of \(isOne ? "task" : "the tasks") "
+                "\(directory.text)/\(ResultFiles.fileName) gets no \(isOne ? "row" : "rows") of \(isOne ? "task" : "the tasks") "
                     + "\(named): the journal does not have the \(isOne ? "completion" : "completions") any more, and neither "
                     + "\(ResultFiles.fileName) nor that of another output directory has \(isOne ? "the row" : "the rows")"
                     + (problems.isEmpty ? "" : " (\(problems.joined(separator: "; ")))")

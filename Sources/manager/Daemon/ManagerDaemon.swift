@@ -221,6 +221,7 @@ final class ManagerDaemon: Sendable {
         processor.writer.waitUntilDurable(processor.snapshot.position)
         if marked > 0 { StartReport.say("Marked \(marked) \(marked == 1 ? "task" : "tasks") as already completed") }
         StartReport.say("Initial status: \(processor.snapshot.progress)")
+        for line in processor.snapshot.blockedPhases { logger.warning("never claimable as things stand: \(line)") }
         // Not paced: nobody is served yet.
         do throws(FileError) { _ = try snapshots.write(paced: false) } catch {
             // The journal has everything, and running work can end: a full disk is no reason not to start.

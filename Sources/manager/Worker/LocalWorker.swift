@@ -37,6 +37,8 @@ actor LocalWorker {
 
     private var state: WorkerState
     private var claim: Task<Void, Never>?
+    /// Why the last claims got nothing, which is said once; nil where the last one was answered.
+    private var toldFailure: WorkerPortError?
     private var idleSince = ContinuousClock.now
     private var pause: Task<Void, Never>?
     private var program: (control: ProgramControl, heartbeats: Task<Void, Never>)?
@@ -123,6 +125,10 @@ actor LocalWorker {
                 worker: settings.name, count: 1,
                 wait: min(settings.claimWait, settings.idleLimit ?? settings.claimWait),
                 heartbeat: settings.heartbeat)
+            if toldFailure != nil {
+                toldFailure = nil
+                logger.notice("the manager answers again", metadata: ["worker": "\(settings.name)"])
+            }
             precondition(tasks.count <= 1, "the manager gave \(tasks.count) tasks where one was asked for")
             if tasks.isEmpty {
                 settings.budget?.giveBack()
@@ -132,7 +138,12 @@ actor LocalWorker {
         } catch {
             settings.budget?.giveBack()
             if isIdleTooLong, error.isTemporary { return retireAfterClaim() }
-            logger.warning("\(error)", metadata: ["worker": "\(settings.name)"])
+            if error != toldFailure {
+                toldFailure = error
+                logger.warning(
+                    "\(error)\(error.isTemporary ? "; it is asked again until it does" : "")",
+                    metadata: ["worker": "\(settings.name)"])
+            }
             report.yield(.claimFailed(error))
         }
     }
