@@ -27,6 +27,8 @@ final class TortureBench {
     private var random: SeededGenerator
     private var manager: RunningManager?
     private var workers: [Int: Process] = [:]
+    /// Where the log of each worker's newest start begins.
+    private var logStarts: [Int: Int] = [:]
 
     var data: String { scratch.path + "/manager" }
     private var own: String { scratch.path + "/worker" }
@@ -82,6 +84,8 @@ final class TortureBench {
             seconds: 60)
     }
 
+    private func log(_ index: Int) -> String { scratch.path + "/w\(index).log" }
+
     private func startWorker(_ index: Int) throws {
         let process = Process()
         process.executableURL = RunningManager.binary
@@ -95,12 +99,12 @@ final class TortureBench {
             "{stubborn}",
         ]
         process.standardOutput = FileHandle.nullDevice
-        let log = scratch.path + "/w\(index).log"
+        let log = log(index)
         if !FileManager.default.fileExists(atPath: log) {
             try LocalFileSystem().open(log, .createNew).close()
         }
         let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
-        try handle.seekToEnd()
+        logStarts[index] = Int(try handle.seekToEnd())
         process.standardError = handle
         try process.run()
         try handle.close()
@@ -154,6 +158,14 @@ final class TortureBench {
             client.ask(#"{"type":"status"}"#)?.contains(#""complete":\#(taskCount),"#) == true
         }
         if !isDone { Issue.record("\(client.ask(#"{"type":"status"}"#) ?? "no status"); \(scratch.path)") }
+        // One that began a moment ago would be ended by the signal itself, and leave what its next start takes up.
+        for (index, start) in logStarts {
+            let hasBegun = try eventuallyBlocking {
+                String(decoding: try readWholeFile(log(index), on: LocalFileSystem()).dropFirst(start), as: UTF8.self)
+                    .contains("takes tasks from")
+            }
+            #expect(hasBegun, "worker \(index)")
+        }
         for worker in workers.values { worker.terminate() }
         for (index, worker) in workers {
             worker.waitUntilExit()
