@@ -100,10 +100,13 @@ public struct JournalDamage: Error, Sendable, Equatable, CustomStringConvertible
     public var position: LogPosition
     /// What was found, in words.
     public var detail: String
+    /// Of a file that is no part of the journal: what is to be done, a sentence; nil where the journal itself is damaged.
+    public var advice: String?
 
     /// Makes a description.
     public init(
-        kind: Kind, file: String, line: Int? = nil, byte: Int64? = nil, position: LogPosition, detail: String
+        kind: Kind, file: String, line: Int? = nil, byte: Int64? = nil, position: LogPosition, detail: String,
+        advice: String? = nil
     ) {
         self.kind = kind
         self.file = file
@@ -111,6 +114,7 @@ public struct JournalDamage: Error, Sendable, Equatable, CustomStringConvertible
         self.byte = byte
         self.position = position
         self.detail = detail
+        self.advice = advice
     }
 
     /// The text for people.
@@ -121,11 +125,7 @@ public struct JournalDamage: Error, Sendable, Equatable, CustomStringConvertible
         if let byte { place += ", byte \(byte)" }
         if kind == .gap { return "known gap in \(place), at seq \(position): \(detail)" }
         if kind == .copy { return "\(file) is damaged: \(detail)" }
-        if kind == .bitRot, file.hasPrefix("../"), position == .zero {
-            return
-                "\(place) is damaged: \(detail). It is no part of the journal: a start takes "
-                + "the newest good backup and the journal in its place, and writes it anew"
-        }
+        if let advice { return "\(place) is damaged: \(detail). \(advice)" }
         if kind == .state { return "\(file) is not the state that the journal gives: \(detail)" }
         if kind == .anchor { return "the anchor at seq \(position) does not hold: \(detail)" }
         return "the journal is damaged (\(kind.rawValue)) in \(place), at seq \(position): \(detail). "

@@ -296,8 +296,7 @@ extension ManagerState {
 
     private mutating func extendedDirectories(_ old: UInt32, _ added: UnsafeBufferPointer<UInt8>) -> UInt32 {
         var directories = words.with(Int(old)) { Self.strings($0) }
-        var seen = Set(directories.map(ExactText.init))
-        for directory in Self.strings(added) where seen.insert(ExactText(directory)).inserted {
+        for directory in Self.strings(added) where !directories.containsExactly(directory) {
             directories.append(directory)
         }
         var json: [UInt8] = []

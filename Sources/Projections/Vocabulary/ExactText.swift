@@ -7,8 +7,10 @@ public struct ExactText: Hashable, Comparable, Sendable {
     /// Takes a text as it stands.
     public init(_ text: String) { self.text = text }
 
-    /// Equal where all bytes are.
-    public static func == (left: Self, right: Self) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
+    /// Equal where all bytes are. The strings' own comparison is the quick one, and only takes too much for the same.
+    public static func == (left: Self, right: Self) -> Bool {
+        left.text == right.text && left.text.utf8.elementsEqual(right.text.utf8)
+    }
 
     /// By bytes.
     public static func < (left: Self, right: Self) -> Bool {
@@ -20,4 +22,9 @@ public struct ExactText: Hashable, Comparable, Sendable {
         for byte in text.utf8 { hasher.combine(byte) }
         hasher.combine(0xFF as UInt8)
     }
+}
+
+extension Sequence<String> {
+    /// True where one of the texts has these bytes.
+    public func containsExactly(_ text: String) -> Bool { contains { ExactText($0) == ExactText(text) } }
 }

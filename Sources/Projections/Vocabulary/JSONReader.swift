@@ -340,8 +340,7 @@ private struct SeenKeys {
     /// False for a key that was there already, byte by byte.
     mutating func insert(_ key: String) -> Bool {
         if !many.isEmpty { return many.insert(ExactText(key)).inserted }
-        // The first comparison is the quick one, and only takes too much for the same.
-        if few.contains(where: { $0 == key && ExactText($0) == ExactText(key) }) { return false }
+        if few.containsExactly(key) { return false }
         few.append(key)
         if few.count > Self.fewest { many = Set(few.map(ExactText.init)) }
         return true

@@ -8,6 +8,16 @@ import NIOSSL
 struct ConnectionFailure: Error, Sendable, CustomStringConvertible {
     /// One sentence without a full stop.
     let description: String
+
+    /// Why a connection failed: the system's words where it was the system.
+    static func words(_ error: any Error) -> String {
+        if let failed = error as? NIOConnectionError, let first = failed.connectionErrors.first {
+            return words(first.error)
+        }
+        if let failed = error as? IOError { return String(cString: strerror(failed.errnoCode)) }
+        let text = "\(error)"
+        return text.count > 200 ? text.prefix(200) + "…" : text
+    }
 }
 
 /// A client's connection in the fast form of the workers' protocol: lines out, lines in, in the same order.
@@ -49,7 +59,9 @@ final class FastFormConnection: Sendable {
             try await refuseItself(channel)
             try await channel.writeAndFlush(ByteBuffer(bytes: [10])).get()
             return FastFormConnection(channel, reader)
-        } catch { throw ConnectionFailure(description: "cannot connect to \(endpoint): \(Self.words(error))") }
+        } catch {
+            throw ConnectionFailure(description: "cannot connect to \(endpoint): \(ConnectionFailure.words(error))")
+        }
     }
 
     /// Nobody listens there, and the system has given our own end the port that was asked for: TCP connects the two
@@ -62,15 +74,6 @@ final class FastFormConnection: Sendable {
         try await options?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
         try await channel.close()
         throw IOError(errnoCode: ECONNREFUSED, reason: "connected to itself")
-    }
-
-    /// The system's words for why a connection failed.
-    static func words(_ error: any Error) -> String {
-        if let failed = error as? NIOConnectionError, let first = failed.connectionErrors.first {
-            return words(first.error)
-        }
-        if let failed = error as? IOError { return String(cString: strerror(failed.errnoCode)) }
-        return "\(error)"
     }
 
     /// Sends a request (without a newline) and waits for its answer. Closes the connection when none came in time.

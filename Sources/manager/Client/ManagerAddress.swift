@@ -67,7 +67,7 @@ struct ManagerAddress: Sendable, Equatable, CustomStringConvertible {
             }
             bytes = Array(buffer: try await response.body.collect(upTo: 8 << 20))
         } catch let failure as ConnectionFailure { throw failure } catch {
-            throw ConnectionFailure(description: "cannot ask \(url): \(FastFormConnection.words(error))")
+            throw ConnectionFailure(description: "cannot ask \(url): \(ConnectionFailure.words(error))")
         }
         guard let endpoint = Self.workerAddress(bytes) else {
             throw ConnectionFailure(

@@ -75,7 +75,7 @@ struct ManagerClient: Sendable {
                 guard wasReached, !isLost || repeating == .harmless, ContinuousClock.now < deadline else {
                     let ending = isLost ? "whether it was done is not known" : "is it running? --url names another"
                     throw VerbFailure(
-                        "cannot reach the manager at \(url) (\(Self.words(error))): \(ending)", status: 1)
+                        "cannot reach the manager at \(url) (\(ConnectionFailure.words(error))): \(ending)", status: 1)
                 }
             }
             do { try await Task.sleep(for: backoff.next()) } catch {
@@ -112,7 +112,7 @@ struct ManagerClient: Sendable {
         if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
         func unreachable(_ error: any Error) -> VerbFailure {
             var failure = VerbFailure(
-                "cannot reach the manager at \(url) (\(Self.words(error))): is it running? --url names another",
+                "cannot reach the manager at \(url) (\(ConnectionFailure.words(error))): is it running? --url names another",
                 status: 1)
             failure.isUnreachable = true
             return failure
@@ -193,11 +193,6 @@ struct ManagerClient: Sendable {
             return VerbFailure("\(url) answered \(answer.status): \(text) (is that a manager?)", status: 1)
         }
         return VerbFailure(detail, status: 1)
-    }
-
-    private static func words(_ error: any Error) -> String {
-        let text = "\(error)"
-        return text.count > 200 ? text.prefix(200) + "…" : text
     }
 }
 

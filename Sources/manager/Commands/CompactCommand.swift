@@ -66,10 +66,9 @@ struct CompactCommand: AsyncParsableCommand {
             return nil
         }
         let before: LogTime
-        do { before = try MomentText.time(discardBefore, now: LogTime.now()) } catch {
+        do { before = try Discarding.time(discardBefore) } catch {
             throw ValidationError("--discard-before: \(error)")
         }
-        if let problem = Discarding.problem(withTime: before) { throw ValidationError("--discard-before: \(problem)") }
         guard archive?.isEmpty != true else { throw ValidationError("--archive names no directory") }
         let path = archive.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
         return Discarding(data: data, before: before, archive: path)

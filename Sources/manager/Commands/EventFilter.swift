@@ -38,7 +38,7 @@ final class PhaseFilter: Sendable {
     private let phase: String
     private let lookup: Lookup
     /// The phase's tasks that were added later than what `lookup` knows.
-    private let added = Mutex<Set<String>>([])
+    private let added = Mutex<Set<ExactText>>([])
 
     /// `lookup` is asked for tasks that no shown `added` event has named.
     init(_ phase: String, _ lookup: @escaping Lookup) {
@@ -55,11 +55,11 @@ final class PhaseFilter: Sendable {
         if event.kind == .added {
             guard event.phase.elementsEqual(phase.utf8) else { return false }
             if lookup(event.task) == nil {
-                _ = added.withLock { $0.insert(String(decoding: event.task, as: UTF8.self)) }
+                _ = added.withLock { $0.insert(ExactText(String(decoding: event.task, as: UTF8.self))) }
             }
             return true
         }
         if let known = lookup(event.task) { return known.utf8.elementsEqual(phase.utf8) }
-        return added.withLock { $0.contains(String(decoding: event.task, as: UTF8.self)) }
+        return added.withLock { $0.contains(ExactText(String(decoding: event.task, as: UTF8.self))) }
     }
 }

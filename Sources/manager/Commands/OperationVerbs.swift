@@ -178,7 +178,7 @@ struct PriorityCommand: AsyncParsableCommand {
         }
         guard let wanted else {
             throw ValidationError(
-                "no whole number of 64 bits stands first or last: the priority is missing, as in manager priority 10 TASK …"
+                "the priority is missing: a whole number comes first or last, as in manager priority 10 TASK …"
             )
         }
         try await options.carryOut(.priority, ids, priority: wanted)

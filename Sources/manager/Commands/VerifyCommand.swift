@@ -94,7 +94,13 @@ struct VerifyReport {
             var report = try verifier.run(anchors: anchors, judging: problem)
             switch error {
             case .noJournalMember, .otherFold: break
-            case .checksum, .malformed: report.damage.append(snapshotDamage(error.description, .zero))
+            case .checksum, .malformed:
+                report.damage.append(
+                    snapshotDamage(
+                        error.description, .zero,
+                        advice:
+                            "It is no part of the journal: a start takes the newest good backup and the journal in its "
+                            + "place, and writes it anew"))
             }
             return report
         }
@@ -138,8 +144,11 @@ struct VerifyReport {
         return [beyondEnd("../" + name, beyond.position, report.last)]
     }
 
-    private static func snapshotDamage(_ detail: String, _ position: LogPosition) -> JournalDamage {
-        JournalDamage(kind: .bitRot, file: "../manager_state.json", position: position, detail: detail)
+    private static func snapshotDamage(
+        _ detail: String, _ position: LogPosition, advice: String? = nil
+    ) -> JournalDamage {
+        JournalDamage(
+            kind: .bitRot, file: "../manager_state.json", position: position, detail: detail, advice: advice)
     }
 
     private static func beyondEnd(_ file: String, _ position: LogPosition, _ last: LogPosition) -> JournalDamage {

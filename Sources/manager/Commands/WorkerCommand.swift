@@ -86,10 +86,10 @@ struct WorkerCommand: AsyncParsableCommand {
 
     private func logLimit() throws -> Int64? {
         if logBytes == "0" { return nil }
-        do { return try MomentText.sizeBytes(logBytes) } catch { throw ValidationError("--log-bytes: \(error)") }
+        do { return try MomentText.sizeBytes(logBytes, "--log-bytes") } catch { throw ValidationError("\(error)") }
     }
 
     private func duration(_ text: String, _ flag: String) throws -> Duration {
-        do { return try MomentText.duration(text) } catch { throw ValidationError("\(flag): \(error)") }
+        do { return try MomentText.duration(text, flag) } catch { throw ValidationError("\(error)") }
     }
 }

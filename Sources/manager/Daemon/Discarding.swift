@@ -18,10 +18,15 @@ struct Discarding: Sendable {
     /// Where they are moved to; nil: they are dropped.
     let archive: String?
 
-    /// Why nothing may be discarded up to a time; nil where it may: a future one is a slip of the pen, and would take all.
-    static func problem(withTime before: LogTime) -> String? {
-        before <= LogTime.now()
-            ? nil : "\(before) lies in the future, and all of history before it: write 'now' to discard that"
+    /// The time that a text names. A future one is refused: it is a slip of the pen, and would take all of history.
+    static func time(_ text: String) throws(MomentText.Malformed) -> LogTime {
+        let now = LogTime.now()
+        let before = try MomentText.time(text, now: now)
+        guard before <= now else {
+            throw MomentText.Malformed(
+                description: "\(before) lies in the future, and all of history before it: write 'now' to discard that")
+        }
+        return before
     }
 
     /// What went.

@@ -1,5 +1,5 @@
-import NIOCore
 import EventLog
+import NIOCore
 import Synchronization
 
 /// One who follows: what was handed on and not written yet.

@@ -93,7 +93,7 @@ struct ExtendedRows {
     /// One sentence a directory.
     private func tell(of tasks: [Wanted], _ problems: [String]) {
         for directory in Set(tasks.flatMap(\.directories).map(ExactText.init)).sorted() {
-            let ids = tasks.filter { $0.directories.contains { ExactText($0) == directory } }.map(\.task).sorted()
+            let ids = tasks.filter { $0.directories.containsExactly(directory.text) }.map(\.task).sorted()
             let isOne = ids.count == 1
             let named = ids.prefix(3).joined(separator: ", ") + (ids.count > 3 ? ", … and \(ids.count - 3) more" : "")
             results.say(

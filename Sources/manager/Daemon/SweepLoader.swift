@@ -62,8 +62,7 @@ struct SweepLoader {
                 if let number = known[key] {
                     loaded.existing += 1
                     let point = state.point(number)
-                    let standing = Set(point.directories.map(ExactText.init))
-                    let more = spec.outputDirectories.filter { !standing.contains(ExactText($0)) }
+                    let more = spec.outputDirectories.filter { !point.directories.containsExactly($0) }
                     if !more.isEmpty {
                         events.append(.extended(task: point.id, outputDirectories: more))
                         loaded.extended += 1

@@ -1,22 +1,18 @@
 import NIOCore
 
 /// Sees that answers get out of one connection: whoever closes it waits for what is written, and a client is closed on that
-/// takes nothing for `patience`. A large answer over a slow line may take as long as it needs, unless the manager stops.
+/// takes nothing for `limits.request`. A large answer over a slow line may take as long as it needs, unless the manager stops.
 /// Lives on its event loop.
 final class AnswerDelivery: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = IOData
 
-    /// How long a manager that stops waits for what is on its way to a client.
-    private static let stopPatience = TimeAmount.seconds(5)
-
-    private let patience: TimeAmount
+    private let limits: ServerLimits
     private var check: Scheduled<Void>?
     private var isClosing = false
     private var isStopping = false
 
-    /// `patience`: how long a client may take nothing of what waits for it.
-    init(patience: TimeAmount) { self.patience = patience }
+    init(_ limits: ServerLimits) { self.limits = limits }
 
     func channelInactive(context: ChannelHandlerContext) {
         check?.cancel()
@@ -59,7 +55,8 @@ final class AnswerDelivery: ChannelDuplexHandler, RemovableChannelHandler {
         guard check == nil else { return }
         let box = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let before = unsent(context)
-        check = context.eventLoop.scheduleTask(in: isStopping ? min(patience, Self.stopPatience) : patience) {
+        let patience = isStopping ? min(limits.request, limits.stop) : limits.request
+        check = context.eventLoop.scheduleTask(in: TimeAmount(patience)) {
             let (handler, context) = box.value
             handler.check = nil
             let now = handler.unsent(context)
@@ -76,6 +73,8 @@ final class AnswerDelivery: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Bytes that wait for the client, beside those that the system holds for it (see `PlainDoor`).
     private func unsent(_ context: ChannelHandlerContext) -> Int {
-        (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        do { return try context.channel.syncOptions?.getOption(.bufferedWritableBytes) ?? 0 } catch {
+            return 0  // the channel is closed: nothing waits any more
+        }
     }
 }

@@ -16,8 +16,6 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Bytes of a body that buy one more second.
     private static let bytesOfASecond = 16 << 10
-    /// How long a manager that stops waits for the rest of a request.
-    private static let stopPatience = Duration.seconds(5)
 
     private let limits: ServerLimits
     private let count: ConnectionCount
@@ -66,7 +64,7 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if event is ChannelShouldQuiesceEvent, !isStopping {
             isStopping = true
-            if phase == .body { wait(context, min(limits.request, Self.stopPatience)) }
+            if phase == .body { wait(context, min(limits.request, limits.stop)) }
         }
         context.fireUserInboundEventTriggered(event)
     }

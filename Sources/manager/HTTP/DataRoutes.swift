@@ -55,9 +55,7 @@ enum DataRoutes {
         guard archive?.hasPrefix("/") ?? true else {
             throw Problem(.badRequest, "archive must be an absolute path on the manager's machine")
         }
-        let time = try MomentText.time(before, now: LogTime.now())
-        if let problem = Discarding.problem(withTime: time) { throw Problem(.badRequest, "discard_before: \(problem)") }
-        return Discarding(data: data, before: time, archive: archive)
+        return Discarding(data: data, before: try Discarding.time(before), archive: archive)
     }
 }
 

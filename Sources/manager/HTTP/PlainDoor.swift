@@ -17,7 +17,7 @@ struct PlainDoor: ServerChildChannel {
         channel.eventLoop.makeCompletedFuture {
             try channel.syncOptions?.setOption(
                 .tcpOption(.init(rawValue: TCP_NOTSENT_LOWAT)), value: Self.unsentBytes)
-            try channel.pipeline.syncOperations.addHandler(AnswerDelivery(patience: TimeAmount(limits.request)))
+            try channel.pipeline.syncOperations.addHandler(AnswerDelivery(limits))
         }.flatMap { base.setup(channel: channel, logger: logger) }.flatMapThrowing { value in
             let pipeline = channel.pipeline.syncOperations
             let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)

@@ -13,4 +13,6 @@ struct ServerLimits: Sendable {
     var request: Duration = .seconds(30)
     /// How long a connection may stay open between two requests.
     var idle: Duration = .seconds(75)
+    /// How long a manager that stops waits for what is on its way, in either direction: the same for all.
+    let stop: Duration = .seconds(5)
 }

@@ -53,31 +53,31 @@ struct ResultFiles: Sendable {
         var owed: Set<Int> = []
         if retrying { refused = [:] }
         let plan = plan(rows, &outcome, &owed)
-        var written: [(path: String, rows: [Int])] = []
+        var written: [(path: ExactText, rows: [Int])] = []
         for (path, indexes) in plan {
-            let indexes = indexes.filter { !(partlyWritten[rows[$0].id]?.contains(ExactText(path)) ?? false) }
+            let indexes = indexes.filter { !(partlyWritten[rows[$0].id]?.contains(path) ?? false) }
             guard !indexes.isEmpty else { continue }
-            if let error = refused[ExactText(path)] {
+            if let error = refused[path] {
                 outcome.errors.append(error)
                 owed.formUnion(indexes)
                 continue
             }
-            var file = files[ExactText(path)] ?? ResultFile(path, on: fileSystem)
+            var file = files[path] ?? ResultFile(path.text, on: fileSystem)
             do throws(ResultFilesError) {
                 try file.append(indexes.map { rows[$0] }, checkingPresence: indexes.contains { $0 < count }, &outcome)
                 written.append((path, indexes))
             } catch {
-                refused[ExactText(path)] = error
+                refused[path] = error
                 outcome.errors.append(error)
                 owed.formUnion(indexes)
             }
-            files[ExactText(path)] = file
+            files[path] = file
         }
         outcome.owed = owed.sorted()
         if !owed.isEmpty {
             for (path, indexes) in written {
                 for index in indexes where owed.contains(index) {
-                    partlyWritten[rows[index].id, default: []].insert(ExactText(path))
+                    partlyWritten[rows[index].id, default: []].insert(path)
                 }
             }
         }
@@ -95,10 +95,10 @@ struct ResultFiles: Sendable {
             do throws(FileError) {
                 let named = directory.isEmpty ? dataDirectory : dataDirectory + "/" + directory
                 guard try fileSystem.metadata(named + "/" + Self.fileName)?.isRegular == true else { continue }
-                let path = try fileSystem.resolve(named + "/" + Self.fileName)
-                var file = files[ExactText(path)] ?? ResultFile(path, on: fileSystem)
+                let path = ExactText(try fileSystem.resolve(named + "/" + Self.fileName))
+                var file = files[path] ?? ResultFile(path.text, on: fileSystem)
                 do throws(ResultFilesError) { try file.recover(&outcome) } catch { outcome.errors.append(error) }
-                files[ExactText(path)] = file
+                files[path] = file
             } catch { outcome.errors.append(.file(error)) }
         }
         return outcome
@@ -119,7 +119,7 @@ struct ResultFiles: Sendable {
 
     /// Where the rows of a directory go.
     private enum Place {
-        case file(String)
+        case file(ExactText)
         /// The directory cannot be made or looked at now.
         case unreachable
         /// No row may go there.
@@ -130,8 +130,8 @@ struct ResultFiles: Sendable {
     /// those that can never be written are reported and owed to nobody, or no state would be saved any more.
     private mutating func plan(
         _ rows: [ResultRow], _ outcome: inout ResultOutcome, _ owed: inout Set<Int>
-    ) -> [(path: String, rows: [Int])] {
-        var plan: [(path: String, rows: [Int])] = []
+    ) -> [(path: ExactText, rows: [Int])] {
+        var plan: [(path: ExactText, rows: [Int])] = []
         var places: [ExactText: Int] = [:]
         var paths: [ExactText: Place] = [:]
         for (index, row) in rows.enumerated() {
@@ -140,28 +140,29 @@ struct ResultFiles: Sendable {
                 continue
             }
             for directory in row.outputDirectories + (row.isForDataDirectory ? [""] : []) {
+                let name = ExactText(directory)
                 let place: Place
-                if let known = paths[ExactText(directory)] {
+                if let known = paths[name] {
                     place = known
                 } else {
                     do throws(ResultFilesError) {
-                        if let error = refused[ExactText(directory)] { throw error }
-                        place = .file(try self.path(in: directory))
+                        if let error = refused[name] { throw error }
+                        place = .file(ExactText(try self.path(in: directory)))
                     } catch {
                         outcome.errors.append(error)
                         if case .badDirectory = error { place = .never } else { place = .unreachable }
-                        if error.canPass { refused[ExactText(directory)] = error }
+                        if error.canPass { refused[name] = error }
                     }
-                    paths[ExactText(directory)] = place
+                    paths[name] = place
                 }
                 guard case .file(let path) = place else {
                     if case .unreachable = place { owed.insert(index) }
                     continue
                 }
-                if let place = places[ExactText(path)] {
+                if let place = places[path] {
                     if plan[place].rows.last != index { plan[place].rows.append(index) }
                 } else {
-                    places[ExactText(path)] = plan.count
+                    places[path] = plan.count
                     plan.append((path, [index]))
                 }
             }

@@ -1,6 +1,6 @@
-import Projections
 import EventLog
 import Glibc
+import Projections
 
 /// Who holds a GPU's lock beyond its process id: what stands in `gpu_N.owner`, one JSON line.
 ///

@@ -1,6 +1,6 @@
-import Projections
 import EventLog
 import Glibc
+import Projections
 
 /// The worker's side of a keeper, its own or one that it has taken up: stops it, and collects what it leaves.
 struct KeeperWatch: Sendable {

@@ -1,5 +1,5 @@
-import Projections
 import Glibc
+import Projections
 
 /// The record of a program that runs: who it is beyond its pid, which may come to mean another process.
 struct RunningChild: Sendable, Equatable {

@@ -1,6 +1,6 @@
-import Projections
 import EventLog
 import Glibc
+import Projections
 
 /// What `Outbox.recover` found and did.
 struct OutboxRecovery: Sendable {

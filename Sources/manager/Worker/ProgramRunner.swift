@@ -1,6 +1,6 @@
-import Projections
 import EventLog
 import Glibc
+import Projections
 import Subprocess
 import SystemPackage
 

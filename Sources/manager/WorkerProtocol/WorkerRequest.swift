@@ -196,7 +196,7 @@ enum TaskRequest {
         if spec.outputDirectories.isEmpty { spec.outputDirectories = ["results_\(spec.phase)"] }
         guard spec.priority.magnitude <= Int32.max.magnitude else {
             throw JSONError(
-                "priority is \(spec.priority), at most 2147483648 below or 2147483647 above 0 are allowed,",
+                "priority is \(spec.priority), -2147483647 to 2147483647 are allowed,",
                 offset: reader.at)
         }
         guard (0...1_000_000).contains(spec.maxRetries) else {
